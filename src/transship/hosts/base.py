@@ -1,0 +1,147 @@
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+Json = dict[str, Any]
+"""An object as Docker's API sends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A program that ended on a host."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Docker(Protocol):
+    """Docker's API on one host, in the words of this project.
+
+    Every method blocks. Each raises `NotFoundError`, `ConflictError`, `NoSpaceError` or, for any other refusal,
+    `DockerError`; `UnreachableError`, `AccessDeniedError` or `DockerDownError` when the daemon cannot be spoken to
+    (any more). After a failure nothing is known of the request's effect: ask. `ref` is a name or an id.
+    Streams are read in chunks and never held in memory.
+    """
+
+    # the daemon
+    def version(self) -> Json: ...
+    def info(self) -> Json: ...
+
+    # containers
+    def containers(self) -> list[Json]:
+        """All containers, stopped ones too, as the API lists them."""
+        ...
+
+    def inspect_container(self, ref: str) -> Json: ...
+
+    def changes(self, ref: str) -> list[Json]:
+        """What the container's writable layer changed: objects with `Path` and `Kind` (0 changed, 1 added, 2 deleted)."""
+        ...
+
+    def create_container(self, name: str, body: Mapping[str, Any], *, platform: str = "") -> str:
+        """Create a container from a raw create body and return its id. It is not started."""
+        ...
+
+    def start(self, ref: str) -> None: ...
+
+    def stop(self, ref: str, *, grace: int | None = None) -> None:
+        """Stop, with the container's own signal and grace period unless `grace` (seconds) is given. Stopped already: fine."""
+        ...
+
+    def rename(self, ref: str, name: str) -> None: ...
+    def set_restart_policy(self, ref: str, policy: Mapping[str, Any]) -> None: ...
+
+    def remove_container(self, ref: str) -> None:
+        """Remove a container, running or not, and its anonymous volumes. Not there (any more): fine."""
+        ...
+
+    def export(self, ref: str) -> Iterator[bytes]:
+        """The container's filesystem as one tar, without its volumes."""
+        ...
+
+    # images
+    def inspect_image(self, ref: str) -> Json: ...
+
+    def pull(self, ref: str, *, platform: str = "", progress: Callable[[int, int], None] | None = None) -> None:
+        """Pull `repository:tag` or `repository@digest`. `progress` hears the bytes done and the bytes known so far."""
+        ...
+
+    def tag(self, ref: str, name: str) -> None:
+        """Give an image one more name, `repository:tag`."""
+        ...
+
+    def remove_image(self, ref: str) -> None:
+        """Take away a name or, with an id, the image. Not there (any more): fine. In use: `ConflictError`."""
+        ...
+
+    def save(self, refs: Sequence[str]) -> Iterator[bytes]:
+        """The archive of `docker save`."""
+        ...
+
+    def load(self, archive: Iterable[bytes]) -> None: ...
+
+    def import_image(self, archive: Iterable[bytes], name: str, *, platform: str = "") -> str:
+        """Make a flat image named `repository:tag` from a tar and return its id."""
+        ...
+
+    # networks and volumes
+    def inspect_network(self, ref: str) -> Json: ...
+    def create_network(self, body: Mapping[str, Any]) -> str: ...
+    def connect(self, network: str, container: str, endpoint: Mapping[str, Any]) -> None: ...
+
+    def remove_network(self, ref: str) -> None:
+        """Not there (any more): fine."""
+        ...
+
+    def inspect_volume(self, name: str) -> Json: ...
+    def create_volume(self, body: Mapping[str, Any]) -> None: ...
+
+    def remove_volume(self, name: str) -> None:
+        """Not there (any more): fine. In use: `ConflictError`."""
+        ...
+
+
+class Host(Protocol):
+    """One Docker host: a daemon, and where the way there allows it, programs.
+
+    Use it as a context manager; leaving it closes the connection. A connection that was lost is opened anew by the
+    next call. May be used by several threads at once.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the user calls it, for messages and the names of things."""
+        ...
+
+    @property
+    def network_address(self) -> str:
+        """The name or IP address under which published ports of this host are reached from the coordinator."""
+        ...
+
+    @property
+    def docker(self) -> Docker: ...
+
+    @property
+    def can_run(self) -> bool:
+        """Whether `run` works: false where only Docker's API is reachable."""
+        ...
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
+        """Run a program on the host and wait for its end.
+
+        Any exit status is a result. Raises `UnreachableError` when the connection fails, `CommandError` when
+        `timeout` seconds have passed or `can_run` is false. `argv` never holds a secret.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the connection. Twice is fine; never raises."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
