@@ -1,26 +1,26 @@
 """All that can go wrong, one tree.
 
-    TransshipError                  exit  our own bug, if nothing below fits: 1
-    |-- UsageError                     2  the words of the call are wrong
-    |-- RefusedError                   3  something forbids it; nothing was touched
-    |   |-- PreflightError                 a finding of the plan
-    |   `-- HostError                      a host cannot be used
-    |       |-- UnreachableError               no connection
-    |       |-- HostKeyError                   the host is not the one that is known by this name
-    |       |-- AccessDeniedError              the user may not do this there
-    |       `-- DockerDownError                no Docker daemon answers
-    |-- StepError                      4  one action failed; the engine decides what that means for the move
-    |   |-- DockerError                    the daemon refused a request
-    |   |   |-- NotFoundError
-    |   |   |-- ConflictError
-    |   |   `-- NoSpaceError
-    |   |-- TransferError                  data did not arrive, or not as it left
-    |   |-- UnhealthyError                 the container does not serve on the target
-    |   `-- CommandError                   a program on a host failed
-    |-- RolledBackError                4  the move failed and was undone; the source runs again
-    |-- SourceNotRetiredError          5  moved, but the source could not be retired
-    |-- NeedsRecoveryError             6  cut off; it is not certain what runs where
-    `-- LabError                       7  a throwaway host of the lab could not be made or removed
+TransshipError                  exit  our own bug, if nothing below fits: 1
+|-- UsageError                     2  the words of the call are wrong
+|-- RefusedError                   3  something forbids it; nothing was touched
+|   |-- PreflightError                 a finding of the plan
+|   `-- HostError                      a host cannot be used
+|       |-- UnreachableError               no connection
+|       |-- HostKeyError                   the host is not the one that is known by this name
+|       |-- AccessDeniedError              the user may not do this there
+|       `-- DockerDownError                no Docker daemon answers
+|-- StepError                      4  one action failed; the engine decides what that means for the move
+|   |-- DockerError                    the daemon refused a request
+|   |   |-- NotFoundError
+|   |   |-- ConflictError
+|   |   `-- NoSpaceError
+|   |-- TransferError                  data did not arrive, or not as it left
+|   |-- UnhealthyError                 the container does not serve on the target
+|   `-- CommandError                   a program on a host failed
+|-- RolledBackError                4  the move failed and was undone; the source runs again
+|-- SourceNotRetiredError          5  moved, but the source could not be retired
+|-- NeedsRecoveryError             6  cut off; it is not certain what runs where
+`-- LabError                       7  a throwaway host of the lab could not be made or removed
 """
 
 

@@ -37,7 +37,7 @@ class Docker(Protocol):
     def inspect_container(self, ref: str) -> Json: ...
 
     def changes(self, ref: str) -> list[Json]:
-        """What the container's writable layer changed: objects with `Path` and `Kind` (0 changed, 1 added, 2 deleted)."""
+        """What the writable layer changed: objects with `Path` and `Kind` (0 changed, 1 added, 2 deleted)."""
         ...
 
     def create_container(self, name: str, body: Mapping[str, Any], *, platform: str = "") -> str:
@@ -47,7 +47,7 @@ class Docker(Protocol):
     def start(self, ref: str) -> None: ...
 
     def stop(self, ref: str, *, grace: int | None = None) -> None:
-        """Stop, with the container's own signal and grace period unless `grace` (seconds) is given. Stopped already: fine."""
+        """Stop with the container's own signal, and its own grace period unless `grace` (seconds) says otherwise."""
         ...
 
     def rename(self, ref: str, name: str) -> None: ...

@@ -1,0 +1,2 @@
+def run() -> None:
+    """Parse the command line and run it."""
