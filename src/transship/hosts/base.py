@@ -53,8 +53,8 @@ class Docker(Protocol):
     def rename(self, ref: str, name: str) -> None: ...
     def set_restart_policy(self, ref: str, policy: Mapping[str, Any]) -> None: ...
 
-    def remove_container(self, ref: str) -> None:
-        """Remove a container, running or not, and its anonymous volumes. Not there (any more): fine."""
+    def remove_container(self, ref: str, *, volumes: bool = False) -> None:
+        """Remove a container, running or not; its anonymous volumes only if `volumes`. Not there (any more): fine."""
         ...
 
     def export(self, ref: str) -> Iterator[bytes]:
