@@ -1,0 +1,40 @@
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+BIN := .venv/bin
+
+# The lab runs Docker hosts of its own out of a debootstrapped root filesystem: these are all that the machine must have.
+LAB_PACKAGES := debootstrap=debootstrap ip=iproute2 nsenter=util-linux ssh=openssh-client mkfs.ext4=e2fsprogs
+
+.PHONY: help setup lab-packages demo test lint format bench-smoke clean
+
+help:             ## list the targets
+	@grep -hE '^[a-z-]+: .*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: .venv/complete  ## make .venv with the pinned packages and transship
+
+.venv/complete: requirements.txt pyproject.toml tools/setup
+	@tools/setup
+
+lab-packages:
+	@[ "$$(id -u)" -ne 0 ] || tools/system-packages $(LAB_PACKAGES)
+
+demo: setup lab-packages  ## move a stateful container between two real Docker hosts on this machine, and show it (root)
+	@$(BIN)/python -m transship.lab.demo
+
+lint: setup      ## ruff, mypy and import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+test: lint lab-packages  ## every check and every test; without root those that need the lab are left out, and named
+	@tools/test
+
+bench-smoke: setup  ## empty until the benchmark exists
+	@echo "transship: there is no benchmark yet"
+
+format: setup    ## put the code into ruff's format
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+clean:           ## remove .venv and what the checks leave
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage* build dist src/*.egg-info

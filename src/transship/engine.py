@@ -1,0 +1,114 @@
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from types import FrameType
+
+from transship.errors import NeedsRecoveryError, RolledBackError, SourceNotRetiredError, TransshipError
+from transship.plan.steps import Move, Plan, Step
+
+
+def run(plan: Plan, move: Move) -> None:
+    """Carry out `plan`.
+
+    When it returns, the container serves on the target and the source is retired. Whatever ends it before the point
+    of no return, Ctrl-C and our own bugs too, is undone first:
+
+    Raises:
+        RolledBackError: the source runs as before; the message names what could not be removed from the target.
+        NeedsRecoveryError: the target could not be proven stopped, or the source could not be started again.
+        SourceNotRetiredError: the target serves and the source is stopped, but it could not be renamed or removed.
+
+    """
+    begun: list[Step] = []
+    with _first_interrupt_only() as interrupts:
+        try:
+            for step in (*plan.prepare, *plan.cutover):
+                begun.append(step)
+                _run(step, move)
+        except BaseException as cause:  # a bug of ours must not leave a stopped source behind either
+            interrupts.armed = False
+            raise _roll_back(begun, move, cause) from cause
+        interrupts.armed = False
+        _retire(plan, move)
+
+
+def _run(step: Step, move: Move) -> None:
+    with move.recorder.phase(step.phase, step.describe()) if step.phase else nullcontext():
+        step.run(move)
+
+
+def _retire(plan: Plan, move: Move) -> None:
+    try:
+        for step in plan.retire:
+            _run(step, move)
+    except TransshipError as cause:
+        raise SourceNotRetiredError(
+            f"the container serves on {move.target.name}, but its source could not be retired: {cause}",
+            hint=f"it is stopped on {move.source.name} and does not start by itself; rename or remove it there",
+        ) from cause
+
+
+def _roll_back(begun: Sequence[Step], move: Move, cause: BaseException) -> TransshipError:
+    """Undo what was begun, newest first, and return the error that says how that ended."""
+    left_behind: list[str] = []
+    with move.recorder.phase("undo"):
+        for step in reversed(begun):
+            try:
+                step.undo(move)
+            except Exception as error:  # noqa: BLE001 - the other steps must be undone all the same; it is reported
+                if step.guards:
+                    return NeedsRecoveryError(
+                        f"{_reason(cause)}; and this could not be undone: {step.describe()} ({error})",
+                        hint=f"make sure that the container does not run on {move.target.name}, "
+                        f"then start it on {move.source.name}",
+                    )
+                left_behind.append(f"{step.describe()} ({error})")
+    if left_behind:
+        return RolledBackError(
+            f"{_reason(cause)}; the source on {move.source.name} runs as before, but this could not be undone: "
+            + ", ".join(left_behind),
+            hint=f"remove what is left of it from {move.target.name}",
+        )
+    hint = cause.hint if isinstance(cause, TransshipError) else ""
+    return RolledBackError(
+        f"{_reason(cause)}; all was undone, and the source on {move.source.name} runs as before", hint=hint
+    )
+
+
+def _reason(cause: BaseException) -> str:
+    if isinstance(cause, KeyboardInterrupt):
+        return "interrupted"
+    return str(cause) if isinstance(cause, TransshipError) else f"a bug of transship: {cause!r}"
+
+
+@dataclass
+class _Interrupts:
+    armed: bool = True
+
+
+@contextmanager
+def _first_interrupt_only() -> Iterator[_Interrupts]:
+    """Let the first Ctrl-C (or SIGTERM, or the end of the terminal) cancel, and no further one cut the undo short.
+
+    Outside the main thread no signal arrives, and none is handled.
+    """
+    interrupts = _Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if interrupts.armed:
+            interrupts.armed = False
+            raise KeyboardInterrupt
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heeded = [number for number in signals if signal.getsignal(number) != signal.SIG_IGN]  # nohup stays nohup
+    before = {number: signal.signal(number, handle) for number in heeded}
+    try:
+        yield interrupts
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

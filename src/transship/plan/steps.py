@@ -1,0 +1,71 @@
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from transship.hosts.base import Host
+from transship.metrics.events import Recorder
+from transship.plan.findings import Finding
+
+
+@dataclass
+class Made:
+    """What this move has brought into being so far, for the steps that come later and for their undo."""
+
+    image: str = ""
+    container: str = ""
+    started: bool = False
+    layer_bytes: int = 0
+    image_bytes: int = 0
+    verified: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Move:
+    """One move under way: its hosts, its clock, and what it has made."""
+
+    id: str
+    source: Host
+    target: Host
+    recorder: Recorder
+    made: Made = field(default_factory=Made)
+
+
+class Step(Protocol):
+    """One action of a plan: frozen data that knows how to act and how to undo.
+
+    `run` acts. `undo` takes back whatever `run` did, also when `run` failed half-way or was interrupted; where nothing
+    was done, it does nothing. Both may be called twice. An undo that fails raises.
+    """
+
+    @property
+    def phase(self) -> str:
+        """The word under which the step is measured; empty for a step that measures its parts itself."""
+        ...
+
+    @property
+    def guards(self) -> bool:
+        """Whether the rule of one running copy hangs on the undo: if it fails, nothing before it may be undone."""
+        ...
+
+    def describe(self) -> str:
+        """What the step does, for a person."""
+        ...
+
+    def run(self, move: Move) -> None: ...
+    def undo(self, move: Move) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a move will do, decided before anything is touched.
+
+    `prepare` runs while the source serves; `cutover` from the moment the source is fenced until the target is proven
+    healthy; then comes the point of no return, and `retire` ends the source's life as the one that serves.
+    """
+
+    strategy: str
+    reason: str
+    findings: tuple[Finding, ...]
+    prepare: Sequence[Step]
+    cutover: Sequence[Step]
+    retire: Sequence[Step]

@@ -1,0 +1,67 @@
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from transship.metrics.downtime import ProbeReport
+from transship.metrics.events import PhaseRecord
+from transship.plan.findings import Finding
+
+Outcome = Literal["moved", "refused", "rolled-back", "moved-source-not-retired", "needs-recovery"]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One copy of the container after the move. `state` is Docker's word for it, `absent`, or `unknown`."""
+
+    host: str
+    container_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """What crossed, of one kind of data: `logical` before compression, `wire` as sent to the target (payload, without
+    the framing of SSH).
+    """
+
+    logical: int = 0
+    wire: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MoveResult:
+    """What a move did, as `transship move --json` prints it. Times are in seconds.
+
+    `downtime_s` is the engine's own measure: from the moment when the source is told to stop to the moment when the
+    target was first seen to serve. `client` is what the prober saw, where there was one. `predicted` is empty until a
+    prediction was made.
+    """
+
+    migration: str
+    strategy: str
+    reason: str
+    outcome: Outcome
+    container: str
+    source: Side
+    target: Side
+    downtime_s: float
+    total_s: float
+    bytes: Mapping[str, Bytes]
+    phases: tuple[PhaseRecord, ...]
+    findings: tuple[Finding, ...]
+    verified: tuple[str, ...] = ()
+    rounds: tuple[Mapping[str, Any], ...] = ()
+    predicted: Mapping[str, float | None] = field(default_factory=dict)
+    client: ProbeReport | None = None
+    error: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `move --json`."""
+        return asdict(self)
+
+
+def downtime(phases: tuple[PhaseRecord, ...]) -> float:
+    """Seconds from the begin of `stop` to the end of `healthy`, or of the undo where the move failed; 0 without a stop."""
+    stop = next((phase.start_s for phase in phases if phase.name == "stop"), None)
+    ends = [phase.start_s + phase.seconds for phase in phases if phase.name in {"healthy", "undo"}]
+    return 0.0 if stop is None or not ends else max(ends) - stop
