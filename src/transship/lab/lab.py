@@ -1,0 +1,175 @@
+import os
+import shutil
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from transship.errors import LabError
+from transship.lab import access, places, programs, record
+from transship.lab.netns import Network
+from transship.lab.node import Node, seed_daemon
+from transship.lab.options import LabOptions
+from transship.lab.record import LabRecord
+from transship.lab.rootfs import RootFilesystem
+from transship.lab.seed import Seed
+from transship.metrics.events import Recorder
+
+PROGRAMS = ("ip", "tc", "unshare", "nsenter", "mount", "setsid", "pivot_root", "ssh-keygen", "losetup", "mkfs.ext4")
+
+
+class Lab:
+    """Throwaway Docker hosts h1, h2 and so on, on this machine, wired to each other and to nothing else.
+
+    As a context manager it is up inside the block and leaves nothing behind, whatever ends the block; if this process
+    is killed, the next lab of that name, or `down`, removes what is left. `Lab.up` makes one that stays up after
+    this process; `Lab.open` finds one.
+    """
+
+    def __init__(self, options: LabOptions, *, recorder: Recorder | None = None) -> None:
+        self.options = options
+        self._recorder = recorder or Recorder()
+        self._record: LabRecord | None = None
+
+    @classmethod
+    def up(cls, options: LabOptions, *, recorder: Recorder | None = None) -> Self:
+        """Make a lab that stays up until `down`. After a failure or Ctrl-C nothing of it is left."""
+        lab = cls(options, recorder=recorder)
+        lab._start()
+        lab._record = lab.record.detached()
+        return lab
+
+    @classmethod
+    def open(cls, name: str) -> Self:
+        """Find a lab that is up. Raises `LabError` when there is none of that name, or not completely."""
+        found = record.load(name)
+        if found is None:
+            raise LabError(f"there is no lab {name}", hint="transship lab list shows those that are up")
+        if found.abandoned:
+            raise LabError(f"the lab {name} is what an ended process left", hint=f"transship lab down --name {name}")
+        lab = cls(found.options)
+        lab._record = found
+        return lab
+
+    def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    @property
+    def record(self) -> LabRecord:
+        if self._record is None:
+            raise LabError(f"the lab {self.options.name} is not up")
+        return self._record
+
+    @cached_property
+    def hosts(self) -> dict[str, Node]:
+        """The hosts by name, `h1` first."""
+        return {node.name: node for node in nodes_of(self.record)}
+
+    @property
+    def nodes(self) -> list[Node]:
+        return list(self.hosts.values())
+
+    @property
+    def ssh_config(self) -> Path:
+        """A file for `ssh -F`: an entry for each host's alias, with the lab's key and the pinned host keys."""
+        return self.record.folder / access.CONFIG
+
+    @property
+    def network(self) -> Network:
+        return Network(self.record.name, self.record.index)
+
+    def down(self) -> None:
+        """Remove everything of the lab. Not up: fine."""
+        if self._record is not None:
+            for node in self.nodes:
+                node.close()
+            remove(self._record)
+            self._record = None
+            del self.hosts
+
+    def close(self) -> None:
+        """Close the connections to the hosts' Docker; the lab stays up."""
+        for node in self.nodes:
+            node.close()
+
+    def _start(self) -> None:
+        require_root()
+        for program in PROGRAMS:
+            programs.find(program)
+        for suite in sorted({host.suite for host in self.options.hosts}):
+            RootFilesystem.host(suite).ready(self.options.mirror, self._recorder)
+        remove_abandoned(self.options.name)
+        self._record = record.claim(self.options)
+        try:
+            self._build()
+        except BaseException:
+            self.down()
+            raise
+
+    def _build(self) -> None:
+        with self._recorder.phase("install", f"{len(self.nodes)} hosts"):
+            self._install()
+        self._each("boot", Node.power_on, Node.wait_booted)
+        self._each("services", Node.start_sshd, start_docker, Node.wait_ssh, Node.wait_docker)
+
+    def _install(self) -> None:
+        self.network.create()
+        public_key = access.make_key(self.record.folder / access.KEY, f"transship-lab-{self.record.name}")
+        names = {node.name: node.address for node in self.nodes}
+        host_keys: dict[str, str] = {}
+        for node in self.nodes:
+            seed = Seed(node.name, names, public_key, node.options.sshd, seed_daemon(node.options, {}))
+            host_keys[node.ssh_alias] = node.install(seed)
+        access.write_ssh_config(self.record.folder, {node.ssh_alias: node.address for node in self.nodes}, host_keys)
+
+    def _each(self, phase: str, *actions: Callable[[Node], None]) -> None:
+        """Do one action on all hosts before the next, so that they come up side by side."""
+        with self._recorder.phase(phase, f"{len(self.nodes)} hosts"):
+            for action in actions:
+                for node in self.nodes:
+                    action(node)
+
+
+def start_docker(node: Node) -> None:
+    node.spawn(["/usr/sbin/dockerd"])
+
+
+def nodes_of(lab: LabRecord) -> list[Node]:
+    """The hosts of a lab, whether they run or not."""
+    return [Node(lab, f"h{number}", number, host) for number, host in enumerate(lab.options.hosts, start=1)]
+
+
+def remove(lab: LabRecord) -> None:
+    """Remove all that there may be of a lab, however far it came: processes, mounts, links, routes, files.
+
+    Raises `LabError` when another process is using it, or when something withstands; then a second call goes on.
+    """
+    if lab.owner and lab.owner.alive and lab.owner.pid != os.getpid():
+        raise LabError(f"the lab {lab.name} is {lab.state}", hint=f"end process {lab.owner.pid}; it takes its lab down")
+    for node in nodes_of(lab):
+        node.kill()
+    Network(lab.name, lab.index).remove()
+    for folder in (lab.disks, lab.folder):
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+def remove_abandoned(name: str = "") -> None:
+    """Remove what killed processes left: of the lab with this name, or of all."""
+    for lab in record.load_all():
+        if lab.abandoned and name in {"", lab.name}:
+            remove(lab)
+
+
+def require_root() -> None:
+    """Raise `LabError` unless we may make namespaces and mounts."""
+    if os.geteuid() != 0:
+        raise LabError("the lab needs root, because it makes network namespaces and mounts", hint="run it as root")
+    places.private_folder(places.STATE)

@@ -1,0 +1,59 @@
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+from transship.lab import HostOptions, Lab, LabOptions
+from transship.lab.lab import remove_abandoned
+
+MakeLab = Callable[[LabOptions], Lab]
+
+IS_ROOT = os.geteuid() == 0
+REASON = "needs root, because it runs real Docker hosts in network namespaces"
+_numbers = count(1)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("lab") and not IS_ROOT:
+        if os.environ.get("CI") == "true":
+            pytest.fail(REASON, pytrace=False)  # in CI nothing may be left out unseen
+        pytest.skip(REASON)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    left_out = [report for report in terminalreporter.getreports("skipped") if REASON in str(report.longrepr)]
+    if left_out:
+        terminalreporter.write_line(f"left out: {len(left_out)} tests of the lab: {REASON}")
+
+
+def own_name() -> str:
+    """A lab's name that no other run of the tests on this machine uses."""
+    return f"t{os.getpid()}-{next(_numbers)}"
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """Two hosts with trixie, h1 and h2, shared by all tests: leave them as you found them."""
+    remove_abandoned()
+    with Lab(LabOptions(name=own_name())) as running:
+        yield running
+
+
+@pytest.fixture
+def make_lab() -> Iterator[MakeLab]:
+    """Make a lab of one's own, whatever name the options say; it is taken down after the test."""
+    with ExitStack() as labs:
+
+        def make(options: LabOptions) -> Lab:
+            return labs.enter_context(Lab(replace(options, name=own_name())))
+
+        yield make
+
+
+@pytest.fixture
+def one_host(make_lab: MakeLab) -> Lab:
+    """A lab with a single host of its own."""
+    return make_lab(LabOptions(hosts=(HostOptions(),)))
