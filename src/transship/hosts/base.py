@@ -1,3 +1,4 @@
+import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -26,6 +27,10 @@ class Docker(Protocol):
     """
 
     # the daemon
+    def ping(self) -> None:
+        """Do the cheapest request that there is: it tells that the daemon answers, and how fast."""
+        ...
+
     def version(self) -> Json: ...
     def info(self) -> Json: ...
 
@@ -133,6 +138,14 @@ class Host(Protocol):
 
         Any exit status is a result. Raises `UnreachableError` when the connection fails, `CommandError` when
         `timeout` seconds have passed or `can_run` is false. `argv` never holds a secret.
+        """
+        ...
+
+    def popen(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a program on the host with a pipe for each of stdin, stdout and stderr; the caller ends it.
+
+        Killing it closes the program's pipes, which a program over there must take for its end. A lost connection
+        shows as end of file and status 255. Raises as `run`.
         """
         ...
 

@@ -1,0 +1,256 @@
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from transship.errors import CommandError
+from transship.hosts.base import Host, Json
+from transship.hosts.facts_script import GATHER, GATHER_SCRIPT, Listener, read_answer
+
+RootAccess = Literal["root", "sudo", "docker", "none"]
+"""How one becomes root on a host: as the user, with `sudo -n`, with a container that sees the host, or not at all."""
+
+CRIU_FEATURES = ("mem_dirty_track", "uffd-noncoop", "pagemap_scan", "timens", "clone3_set_tid")
+"""What `observe_criu` asks for: pre-copy, post-copy, fast scans of memory, time namespaces, restored pids."""
+
+_USUAL_ROOT = "/var/lib/docker"
+_ARM = {"armv6l": "v6", "armv7l": "v7"}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was observed of one host. Sizes are in bytes, times in seconds.
+
+    What Docker's API tells is always there, empty where an old daemon does not say it. What only a program on the host
+    can tell is None where none can be run (`can_run` is false) or the host does not have it.
+    """
+
+    host: str
+    system: str
+    """The kind of system in Docker's platform words: `linux`."""
+    os_name: str
+    architecture: str
+    """In Docker's platform words: `amd64`, `arm64`, `arm`; with `variant` such as `v7` for 32-bit ARM."""
+    variant: str
+    kernel: str
+    docker_version: str
+    api_version: str
+    storage_driver: str
+    image_store: Literal["graphdriver", "containerd"]
+    docker_root: str
+    cgroup_version: str
+    cgroup_driver: str
+    rootless: bool
+    userns_remap: bool
+    security_options: tuple[str, ...]
+    memory_bytes: int
+    cpus: int
+    experimental: bool
+    live_restore: bool
+    default_runtime: str
+    runtimes: tuple[str, ...]
+    runc_version: str
+    logging_driver: str
+    log_drivers: tuple[str, ...]
+    volume_drivers: tuple[str, ...]
+    network_drivers: tuple[str, ...]
+    swarm_state: str
+    """Docker's word: `inactive`, `active`, `pending`, `error` or `locked`."""
+    swarm_manager: bool
+    rtt_s: float
+    """One request to Docker and back, the fastest of three."""
+    clock_skew_s: float
+    """How far the host's clock is ahead of the coordinator's, give or take `clock_uncertainty_s`."""
+    clock_uncertainty_s: float
+    can_run: bool
+    root_access: RootAccess | None = None
+    docker_free_bytes: int | None = None
+    temporary_free_bytes: int | None = None
+    memory_available_bytes: int | None = None
+    python_path: str | None = None
+    python_version: str | None = None
+    criu_version: str | None = None
+    criu_features: tuple[str, ...] | None = None
+    """Those of `CRIU_FEATURES` that the host has; None until `observe_criu` asked."""
+    listeners: tuple[Listener, ...] | None = None
+
+    @property
+    def platform(self) -> str:
+        """System and architecture as `--platform` takes them: `linux/amd64`, `linux/arm/v7`."""
+        return "/".join(each for each in (self.system, self.architecture, self.variant) if each)
+
+    def to_json(self) -> Json:
+        """The facts as an object that `from_json` reads back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what `to_json` gave, also after it was JSON. Raises `TypeError` if fields are missing or unknown."""
+        words: Json = {key: tuple(each) if isinstance(each, list) else each for key, each in value.items()}
+        if words.get("listeners") is not None:
+            words["listeners"] = tuple(Listener(**each) for each in words["listeners"])
+        return cls(**words)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What the way between coordinator and host carried, in bytes per second."""
+
+    up: float
+    down: float
+
+
+def observe_host(host: Host) -> Facts:
+    """Observe a host; nothing is changed there. Raises `HostError`s, and `DockerError` if the daemon fails."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        gathered = pool.submit(_gather, host, _USUAL_ROOT) if host.can_run else None
+        version = pool.submit(host.docker.version)
+        info, clock = _info(host)
+        told = _from_docker(version.result(), info)
+        found = gathered.result() if gathered else {}
+    if gathered and told["docker_root"] != _USUAL_ROOT:
+        found["docker_free_bytes"] = _gather(host, told["docker_root"])["docker_free_bytes"]
+    if gathered and found["root_access"] is None:
+        found["root_access"] = "none" if told["rootless"] else "docker"
+    return Facts(host=host.name, can_run=host.can_run, rtt_s=_rtt(host), **clock, **told, **found)
+
+
+def _info(host: Host) -> tuple[Json, Json]:
+    """What the daemon tells, and from the time in it the clock's difference: it was read between asking and hearing."""
+    before = time.time()
+    info = host.docker.info()
+    after = time.time()
+    # Nanoseconds are more than datetime takes.
+    there = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", info["SystemTime"])).timestamp()
+    skew, uncertainty = there - (before + after) / 2, (after - before) / 2
+    return info, {"clock_skew_s": skew, "clock_uncertainty_s": uncertainty}
+
+
+def _rtt(host: Host) -> float:
+    times = []
+    for _ in range(3):
+        began = time.monotonic()
+        host.docker.ping()
+        times.append(time.monotonic() - began)
+    return min(times)
+
+
+def _from_docker(version: Json, info: Json) -> Json:
+    plugins, swarm = info.get("Plugins") or {}, info.get("Swarm") or {}
+    security = tuple(sorted(info.get("SecurityOptions") or ()))
+    kinds = {part.removeprefix("name=") for option in security for part in option.split(",")}
+    status = {line[0]: line[1] for line in info.get("DriverStatus") or ()}
+    runc = [part for part in version.get("Components") or () if part.get("Name") == "runc"]
+    return {
+        "system": version["Os"],
+        "os_name": info["OperatingSystem"],
+        "architecture": version["Arch"],
+        "variant": _ARM.get(info["Architecture"], ""),
+        "kernel": info["KernelVersion"],
+        "docker_version": version["Version"],
+        "api_version": version["ApiVersion"],
+        "storage_driver": info["Driver"],
+        "image_store": "containerd" if "containerd" in status.get("driver-type", "") else "graphdriver",
+        "docker_root": info["DockerRootDir"],
+        "cgroup_version": info.get("CgroupVersion", ""),
+        "cgroup_driver": info.get("CgroupDriver", ""),
+        "rootless": "rootless" in kinds,
+        "userns_remap": "userns" in kinds,
+        "security_options": security,
+        "memory_bytes": info["MemTotal"],
+        "cpus": info["NCPU"],
+        "experimental": bool(info.get("ExperimentalBuild")),
+        "live_restore": bool(info.get("LiveRestoreEnabled")),
+        "default_runtime": info.get("DefaultRuntime", ""),
+        "runtimes": tuple(sorted(info.get("Runtimes") or ())),
+        "runc_version": runc[0]["Version"] if runc else "",
+        "logging_driver": info.get("LoggingDriver", ""),
+        "log_drivers": tuple(sorted(plugins.get("Log") or ())),
+        "volume_drivers": tuple(sorted(plugins.get("Volume") or ())),
+        "network_drivers": tuple(sorted(plugins.get("Network") or ())),
+        "swarm_state": swarm.get("LocalNodeState", ""),
+        "swarm_manager": bool(swarm.get("ControlAvailable")),
+    }
+
+
+def _gather(host: Host, docker_root: str) -> Json:
+    """What a program on the host finds out."""
+    done = host.run([*GATHER, docker_root], stdin=GATHER_SCRIPT)
+    if done.status != 0:
+        raise CommandError(f"The program that observes {host.name} failed with status {done.status}.")
+    found, listeners = read_answer(done.stdout.decode(errors="replace"))
+    return {
+        "root_access": found.get("root"),
+        "docker_free_bytes": _kib(found.get("docker_free")),
+        "temporary_free_bytes": _kib(found.get("temporary_free")),
+        "memory_available_bytes": _kib(found.get("memory_available")),
+        "python_path": found.get("python"),
+        "python_version": _number(found.get("python_version")),
+        "criu_version": _number(found.get("criu")),
+        "listeners": listeners,
+    }
+
+
+def _kib(text: str | None) -> int | None:
+    return int(text) * 1024 if text and text.isdecimal() else None
+
+
+def _number(text: str | None) -> str | None:
+    """The version in what a program says of itself."""
+    match = re.search(r"\d+(\.\d+)+", text or "")
+    return match[0] if match else None
+
+
+def observe_criu(host: Host, facts: Facts) -> Facts:
+    """Ask CRIU itself which of `CRIU_FEATURES` the host has. Raises `UnreachableError`.
+
+    It answers to root only: without CRIU, or where root is not had by `root` or `sudo`, the facts come back unchanged.
+    """
+    if facts.criu_version is None or facts.root_access not in {"root", "sudo"}:
+        return facts
+    done = host.run([*_SUDO[facts.root_access], "sh", "-s", "--", *CRIU_FEATURES], stdin=_CRIU_SCRIPT)
+    return replace(facts, criu_features=tuple(done.stdout.decode().split()))
+
+
+_SUDO: dict[str, tuple[str, ...]] = {"root": (), "sudo": ("sudo", "-n")}
+
+_CRIU_SCRIPT = rb"""
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+for feature; do criu check --feature "$feature" >/dev/null 2>&1 && echo "$feature"; done
+:
+"""
+
+
+def measure_link(host: Host, *, seconds: float = 0.5) -> Link:
+    """Send random bytes to the host and back, in growing pieces, until one took `seconds`.
+
+    Raises `CommandError` where no program can be run, `UnreachableError`.
+    """
+    return Link(up=_rate(lambda size: _send(host, size), seconds), down=_rate(lambda size: _fetch(host, size), seconds))
+
+
+def _rate(move: Callable[[int], None], seconds: float) -> float:
+    size, limit = 1 << 18, 1 << 26
+    while True:
+        began = time.monotonic()
+        move(size)
+        took = time.monotonic() - began
+        if took >= seconds or size >= limit:
+            return size / took
+        size *= 4
+
+
+def _send(host: Host, size: int) -> None:
+    done = host.run(["wc", "-c"], stdin=os.urandom(size))
+    if done.stdout.split() != [str(size).encode()]:
+        raise CommandError(f"Of {size} bytes sent to {host.name} not all arrived.")
+
+
+def _fetch(host: Host, size: int) -> None:
+    done = host.run(["head", "-c", str(size), "/dev/urandom"])
+    if len(done.stdout) != size:
+        raise CommandError(f"Of {size} bytes sent by {host.name} not all arrived.")
