@@ -1,13 +1,15 @@
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
 from transship.errors import LabError
 from transship.lab import access, places, programs, record
+from transship.lab.images import ImageStore
 from transship.lab.netns import Network
 from transship.lab.node import Node, seed_daemon
 from transship.lab.options import LabOptions
@@ -85,6 +87,22 @@ class Lab:
     def network(self) -> Network:
         return Network(self.record.name, self.record.index)
 
+    def load(self, node: Node, name: str) -> str:
+        """Give a host one of `images.NAMES` and return the image's reference, such as `redis:latest`.
+
+        The first time on this machine the image is built, from Debian's packages; then it is a matter of seconds.
+        """
+        node.load(self._images.archive(name))
+        return f"{name}:latest"
+
+    def load_synthetic(self, node: Node, reference: str, megabytes: Sequence[int]) -> str:
+        """Give a host an image with one layer of so many megabytes for each number, and return its reference."""
+        with TemporaryDirectory() as folder:
+            archive = Path(folder, "image.tar")
+            self._images.write_synthetic(archive, reference, megabytes)
+            node.load(archive)
+        return reference
+
     def down(self) -> None:
         """Remove everything of the lab. Not up: fine."""
         if self._record is not None:
@@ -98,6 +116,10 @@ class Lab:
         """Close the connections to the hosts' Docker; the lab stays up."""
         for node in self.nodes:
             node.close()
+
+    @property
+    def _images(self) -> ImageStore:
+        return ImageStore(self.options.mirror, self._recorder)
 
     def _start(self) -> None:
         require_root()

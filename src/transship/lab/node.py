@@ -205,6 +205,14 @@ class Node:
             raise LabError(f"{argv[0]} failed on {self.ssh_alias}: {programs.last_words(done.stderr or done.stdout)}")
         return done.stdout.decode()
 
+    def load(self, archive: Path) -> None:
+        """Load an archive of images, not by way of SSH. Raises `LabError` when Docker refuses it."""
+        with archive.open("rb") as stream:
+            answer = self.docker.load_image(stream, quiet=True)  # type: ignore[no-untyped-call]  # so are its stubs
+            for line in answer:
+                if "error" in line:
+                    raise LabError(f"Docker of {self.ssh_alias} did not load {archive.name}: {line['error']}")
+
     def start_sshd(self) -> None:
         self.spawn(["/usr/sbin/sshd", "-e", "-D"])
 
