@@ -28,7 +28,8 @@ class TransshipError(Exception):
     """Root of every error that this package raises on purpose.
 
     `str(error)` is one sentence for the user: what, where and why. `hint` says what to do about it, or is empty.
-    Neither ever holds a secret (environment values, labels, credentials).
+    Neither ever holds a secret (environment values, labels, credentials). `result` is what `api.move` would have
+    returned, where it came far enough to know.
     """
 
     exit_code = 1
@@ -36,6 +37,7 @@ class TransshipError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        self.result: object = None
 
 
 class UsageError(TransshipError):

@@ -20,8 +20,9 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Bytes:
-    """What crossed, of one kind of data: `logical` before compression, `wire` as sent to the target (payload, without
-    the framing of SSH).
+    """What crossed, of one kind of data.
+
+    `logical` is its size, `wire` what was sent to the target for it: payload, without the framing of SSH.
     """
 
     logical: int = 0
@@ -60,8 +61,17 @@ class MoveResult:
         return asdict(self)
 
 
+def outage(phases: tuple[PhaseRecord, ...]) -> tuple[float, float] | None:
+    """Begin and end of the downtime in seconds; none where nothing was stopped.
+
+    It lasts from the begin of `stop` to the end of `healthy`, or where the move failed to the end of `restart`.
+    """
+    start = next((phase.start_s for phase in phases if phase.name == "stop"), None)
+    ends = [phase.start_s + phase.seconds for phase in phases if phase.name in {"healthy", "restart"}]
+    return None if start is None or not ends else (start, max(ends))
+
+
 def downtime(phases: tuple[PhaseRecord, ...]) -> float:
-    """Seconds from the begin of `stop` to the end of `healthy`, or of the undo where the move failed; 0 without a stop."""
-    stop = next((phase.start_s for phase in phases if phase.name == "stop"), None)
-    ends = [phase.start_s + phase.seconds for phase in phases if phase.name in {"healthy", "undo"}]
-    return 0.0 if stop is None or not ends else max(ends) - stop
+    """Seconds of the outage, 0 where there was none."""
+    span = outage(phases)
+    return 0.0 if span is None else span[1] - span[0]

@@ -1,2 +1,77 @@
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from transship import __version__
+from transship.cli.hosts import hosts_app
+from transship.cli.lab import lab_app
+from transship.cli.move import move_command, plan_command
+from transship.cli.settings import Settings
+from transship.errors import TransshipError
+from transship.result import MoveResult
+
+HELP = """Move a running Docker container from one host to another over SSH.
+
+HOST is the name of a Docker context, ssh://[USER@]HOST[:PORT], or local.
+
+Examples:
+
+  transship move web --to ssh://root@new.example.org
+  transship plan web --to backup-host
+  transship hosts check ssh://root@new.example.org
+
+Exit codes: 0 done; 2 wrong words; 3 refused, nothing was touched; 4 failed and undone, the source runs again;
+5 moved, but the source could not be retired; 6 cut off, what runs where must be looked at; 7 the lab failed.
+"""
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP, pretty_exceptions_enable=False)
+app.command("move")(move_command)
+app.command("plan")(plan_command)
+app.add_typer(hosts_app, name="hosts")
+app.add_typer(lab_app, name="lab")
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the shape of typer's callbacks
+    if wanted:
+        typer.echo(f"transship {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    *,
+    ssh_config: Annotated[
+        Path | None,
+        typer.Option(envvar="TRANSSHIP_SSH_CONFIG", help="Read this instead of ~/.ssh/config.", dir_okay=False),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what every step costs.")] = False,
+    color: Annotated[bool, typer.Option("--color/--no-color", help="Colours where the terminal has them.")] = True,
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    context.obj = Settings(ssh_config, verbose, color)
+
+
 def run() -> None:
-    """Parse the command line and run it."""
+    """Parse the command line, run the command, and end with its exit code."""
+    try:
+        app()
+    except TransshipError as error:
+        fail(error, as_json="--json" in sys.argv)
+    except KeyboardInterrupt:
+        typer.echo("transship: interrupted; nothing was touched", err=True)
+        sys.exit(130)
+
+
+def fail(error: TransshipError, *, as_json: bool) -> NoReturn:
+    """Say what went wrong on stderr, for machines on stdout too, and end with the error's exit code."""
+    typer.echo(f"transship: {error}", err=True)
+    if error.hint:
+        typer.echo(f"  {error.hint}", err=True)
+    if as_json:
+        known = error.result.to_json() if isinstance(error.result, MoveResult) else {"outcome": "refused"}
+        typer.echo(json.dumps({**known, "error": str(error), "hint": error.hint}))
+    sys.exit(error.exit_code)

@@ -38,7 +38,7 @@ Listener = Callable[[Event], None]
 
 
 class Phase:
-    """An open phase; `advance` says that bytes have moved."""
+    """An open phase, to be told when bytes have moved."""
 
     def __init__(self, recorder: "Recorder", name: str, detail: str, total: int | None) -> None:
         self.name = name
@@ -50,6 +50,11 @@ class Phase:
     def advance(self, count: int) -> None:
         """Count `count` more bytes and tell the listeners."""
         self.bytes += count
+        self._recorder.emit("progress", self)
+
+    def reach(self, count: int, total: int) -> None:
+        """Say how many bytes have moved until now, of how many that are known of."""
+        self.bytes, self.total = count, total
         self._recorder.emit("progress", self)
 
 

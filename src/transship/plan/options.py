@@ -1,6 +1,8 @@
+import re
 from dataclasses import dataclass
 from typing import Literal
 
+from transship.errors import UsageError
 from transship.metrics.downtime import Probe
 
 StrategyName = Literal["auto", "stop-start", "export-import"]
@@ -25,3 +27,15 @@ class MoveOptions:
     verify: Literal["meta", "full"] = "meta"
     probe: Probe | None = None
     health_timeout_s: float = 60.0
+
+
+_DURATION = re.compile(r"(?P<number>\d{1,6}(?:\.\d{1,6})?)(?P<unit>ms|s|m|h)")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(text: str) -> float:
+    """Read a length of time such as `500ms`, `60s` or `2m`. Raises `UsageError` for anything else."""
+    match = _DURATION.fullmatch(text)
+    if not match:
+        raise UsageError(f"{text!r} is no length of time", hint="write a number and a unit: 500ms, 60s, 2m")
+    return float(match["number"]) * _UNIT_S[match["unit"]]

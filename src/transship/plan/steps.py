@@ -9,13 +9,21 @@ from transship.plan.findings import Finding
 
 @dataclass
 class Made:
-    """What this move has brought into being so far, for the steps that come later and for their undo."""
+    """What this move has brought into being on the target so far, for the steps that come later and for their undo.
+
+    `bytes` counts what crossed, by kind of data (`image`, `layer`). The sets hold names; a name is put in before the
+    thing is made, so that nothing that exists is missing.
+    """
 
     image: str = ""
     container: str = ""
-    started: bool = False
-    layer_bytes: int = 0
-    image_bytes: int = 0
+    pulled: set[str] = field(default_factory=set)
+    tags: set[str] = field(default_factory=set)
+    networks: set[str] = field(default_factory=set)
+    volumes: set[str] = field(default_factory=set)
+    containers: set[str] = field(default_factory=set)
+    manifest: dict[str, str] = field(default_factory=dict)
+    bytes: dict[str, int] = field(default_factory=dict)
     verified: list[str] = field(default_factory=list)
 
 
@@ -64,8 +72,8 @@ class Plan:
     """
 
     strategy: str
-    reason: str
-    findings: tuple[Finding, ...]
     prepare: Sequence[Step]
     cutover: Sequence[Step]
     retire: Sequence[Step]
+    reason: str = ""
+    findings: tuple[Finding, ...] = ()

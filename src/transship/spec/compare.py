@@ -6,7 +6,7 @@ from typing import Any
 
 from transship.spec.codec import Json, encode
 from transship.spec.merge import merged
-from transship.spec.model import ContainerSpec
+from transship.spec.model import ContainerSpec, ImageRef
 
 ALLOWED: Mapping[str, str] = {
     "image.id": "stores name the same image differently: by its config, by its manifest or by its index",
@@ -60,6 +60,11 @@ def differences(a: ContainerSpec, b: ContainerSpec, *, ignore: Iterable[str] = A
         for path in sorted(old.keys() | new.keys())
         if old.get(path) != new.get(path) and not any(_covers(prefix, path) for prefix in ignored)
     )
+
+
+def same_image(a: ImageRef, b: ImageRef) -> bool:
+    """Whether two images have the same layers and say the same of their containers. Their ids differ between stores."""
+    return a.diff_ids == b.diff_ids and a.config == b.config
 
 
 def _covers(prefix: str, path: str) -> bool:

@@ -9,7 +9,6 @@ from transship.spec.fields import ApiVersion
 from transship.spec.model import PREDEFINED_NETWORKS, NetworkAttachment, NetworkSpec
 
 _RANDOM_MACS_SINCE: ApiVersion = (1, 48)
-_ALIASES_HOLD_HOSTNAME: ApiVersion = (1, 44)
 _LOCALLY_ADMINISTERED = 0x02
 
 
@@ -139,9 +138,8 @@ def _attachment(
     if name not in networks:
         raise SpecError(f"The network {name} was not inspected.")
     ipam: Json = endpoint.get("IPAMConfig") or {}
-    generated = {container["Id"][:12], container["Name"].removeprefix("/")}
-    if mac.around.api_version == _ALIASES_HOLD_HOSTNAME:
-        generated.add(container["Config"].get("Hostname"))
+    # Docker answers to these names by itself; up to API 1.44 it shows some of them among the aliases.
+    generated = {container["Id"][:12], container["Name"].removeprefix("/"), container["Config"].get("Hostname")}
     return NetworkAttachment(
         network=network_spec(name, networks[name]),
         ipv4=ipam.get("IPv4Address") or "",

@@ -1,0 +1,204 @@
+"""What a Python user imports, and all that the command line calls: contexts, facts, plan, move."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from transship import engine
+from transship.errors import (
+    NeedsRecoveryError,
+    NotFoundError,
+    PreflightError,
+    SourceNotRetiredError,
+    StepError,
+    TransshipError,
+)
+from transship.hosts.base import Host
+from transship.hosts.contexts import default_source
+from transship.hosts.open import open_host
+from transship.metrics.downtime import Prober
+from transship.metrics.events import Listener, Recorder
+from transship.observe import observe
+from transship.plan.findings import errors
+from transship.plan.observation import Observation
+from transship.plan.options import MoveOptions
+from transship.plan.steps import Move, Plan
+from transship.result import Bytes, MoveResult, Outcome, Side, downtime
+from transship.strategies.choose import choose
+
+Opener = Callable[[str], Host]
+Agreement = Callable[[Plan], bool]
+
+
+def no_warnings(plan: Plan) -> bool:
+    """Agree to a plan without warnings only."""
+    return not any(finding.severity == "warning" for finding in plan.findings)
+
+
+def forbidden(plan: Plan) -> bool:
+    """Whether a finding of the plan forbids it."""
+    return bool(errors(plan.findings))
+
+
+@dataclass(frozen=True)
+class Journey:
+    """Which container goes where.
+
+    `source` and `target` are addresses: `local`, `ssh://[user@]host[:port]`, or the name of a Docker context; without
+    a source it is where the docker command would work. `ssh_config` is read instead of the user's own file.
+    `opener` connects to an address and exists for tests and for hosts of another kind.
+    """
+
+    container: str
+    target: str
+    source: str = field(default_factory=default_source)
+    ssh_config: Path | None = None
+    opener: Opener | None = None
+
+
+def plan(journey: Journey, options: MoveOptions | None = None, *, listener: Listener | None = None) -> Plan:
+    """Say what `move` would do and what is in its way. Touches nothing.
+
+    Raises `RefusedError` when a host cannot be used or has no such container, `UsageError` for wrong words. A plan
+    with findings that forbid the move is returned, not raised.
+    """
+    recorder = _recorder(listener)
+    with _connected(journey, recorder) as (source, target):
+        return _planned(journey, options or MoveOptions(), recorder, (source, target), "0" * 8)[0]
+
+
+def move(
+    journey: Journey,
+    options: MoveOptions | None = None,
+    *,
+    agreed: Agreement = no_warnings,
+    listener: Listener | None = None,
+) -> MoveResult:
+    """Move a running container, and return what happened once it is proven healthy on the target.
+
+    `agreed` is asked once, before anything is touched, whether the plan shall be carried out.
+
+    Raises:
+        UsageError: the words are wrong.
+        RefusedError: a host cannot be used, a finding forbids the move, or `agreed` said no; nothing was touched.
+        RolledBackError: the move failed; the source runs as before.
+        NeedsRecoveryError: it is not certain what runs where.
+        SourceNotRetiredError: the target serves, the source is stopped, but could not be renamed or removed.
+
+    Where hosts could be observed, the error's `result` is the `MoveResult`.
+
+    """
+    options = options or MoveOptions()
+    recorder = _recorder(listener)
+    migration = secrets.token_hex(4)
+    with _connected(journey, recorder) as (source, target):
+        made, seen = _planned(journey, options, recorder, (source, target), migration)
+        under_way = Move(migration, source, target, recorder)
+        prober = _prober(options, under_way)
+        try:
+            _refuse(made, agreed)
+            with prober or nullcontext():
+                engine.run(made, under_way)
+        except TransshipError as error:
+            error.result = _result(made, seen, under_way, prober, error)
+            raise
+        return _result(made, seen, under_way, prober)
+
+
+def _recorder(listener: Listener | None) -> Recorder:
+    return Recorder(listeners=[] if listener is None else [listener])
+
+
+@contextmanager
+def _connected(journey: Journey, recorder: Recorder) -> Iterator[tuple[Host, Host]]:
+    """Both hosts, connected at the same time."""
+
+    def connect(address: str) -> Host:
+        opener = journey.opener or (lambda text: open_host(text, ssh_config=journey.ssh_config))
+        return opener(address)
+
+    with ExitStack() as stack, recorder.phase("connect", f"to {journey.source} and {journey.target}"):
+        with ThreadPoolExecutor(2) as pool:
+            pending = [pool.submit(connect, address) for address in (journey.source, journey.target)]
+        hosts = [stack.enter_context(each.result()) for each in pending if each.exception() is None]
+        for each in pending:
+            each.result()
+        open_hosts = stack.pop_all()
+    with open_hosts:
+        yield hosts[0], hosts[1]
+
+
+def _planned(
+    journey: Journey, options: MoveOptions, recorder: Recorder, hosts: tuple[Host, Host], migration: str
+) -> tuple[Plan, Observation]:
+    with recorder.phase("observe", "both hosts and the container"):
+        try:
+            seen = observe(*hosts, journey.container)
+        except StepError as error:  # a daemon refused a question; nothing was asked to change
+            raise PreflightError(str(error), hint=error.hint) from error
+    with recorder.phase("plan"):
+        return choose(seen, options, migration), seen
+
+
+def _prober(options: MoveOptions, under_way: Move) -> Prober | None:
+    if options.probe is None:
+        return None
+    return Prober(options.probe, {host.name: host.network_address for host in (under_way.source, under_way.target)})
+
+
+def _refuse(made: Plan, agreed: Agreement) -> None:
+    if forbidding := errors(made.findings):
+        raise PreflightError("; ".join(finding.message for finding in forbidding), hint=forbidding[0].hint)
+    if not agreed(made):
+        warnings = "; ".join(finding.message for finding in made.findings if finding.severity == "warning")
+        raise PreflightError(f"nobody agreed to the plan's warnings: {warnings}", hint="--yes accepts them")
+
+
+def _result(
+    made: Plan, seen: Observation, under_way: Move, prober: Prober | None, error: TransshipError | None = None
+) -> MoveResult:
+    recorder = under_way.recorder
+    phases = tuple(sorted(recorder.phases, key=lambda phase: phase.start_s))
+    return MoveResult(
+        migration=under_way.id,
+        strategy=made.strategy,
+        reason=made.reason,
+        outcome=_outcome(error),
+        container=seen.spec.name,
+        source=_side(under_way.source, seen.state.container_id),
+        target=_side(under_way.target, under_way.made.container),
+        downtime_s=downtime(phases),
+        total_s=recorder.now(),
+        bytes={word: Bytes(count, count) for word, count in under_way.made.bytes.items()},
+        phases=phases,
+        findings=made.findings,
+        verified=tuple(under_way.made.verified),
+        client=None if prober is None else prober.report(),
+        error="" if error is None else str(error),
+    )
+
+
+def _outcome(error: TransshipError | None) -> Outcome:
+    if error is None:
+        return "moved"
+    if isinstance(error, PreflightError):
+        return "refused"
+    if isinstance(error, SourceNotRetiredError):
+        return "moved-source-not-retired"
+    return "needs-recovery" if isinstance(error, NeedsRecoveryError) else "rolled-back"
+
+
+def _side(host: Host, container: str) -> Side:
+    """What became of one copy, as its host says now."""
+    if not container:
+        return Side(host.name, "", "absent")
+    try:
+        state = str(host.docker.inspect_container(container)["State"]["Status"])
+    except NotFoundError:
+        state = "absent"
+    except TransshipError:
+        state = "unknown"
+    return Side(host.name, container, state)

@@ -1,0 +1,169 @@
+"""Printers of events and results: text for people on stderr, one JSON object for machines on stdout."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any, Self
+
+from rich import progress
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from transship.cli.settings import Settings
+from transship.metrics.events import Event
+from transship.plan.findings import Finding
+from transship.plan.steps import Plan
+from transship.result import MoveResult, outage
+
+BAR_CELLS = 36
+_MARKS = {"error": ("✗", "bold red"), "warning": ("!", "bold yellow"), "note": ("·", "dim")}
+
+
+def console(settings: Settings, *, machine: bool = False) -> Console:
+    """The place for texts: stdout, or stderr where stdout belongs to a machine."""
+    return Console(stderr=machine, no_color=not settings.color, highlight=False)
+
+
+def print_json(data: Mapping[str, Any]) -> None:
+    """One object, on one line, as the last line of stdout."""
+    print(json.dumps(data), flush=True)  # noqa: T201 - the one place where machines are spoken to
+
+
+class Progress:
+    """Shows phases as they run: bars with bytes, rate and time left on a terminal, a line a phase elsewhere."""
+
+    def __init__(self, chosen: Settings) -> None:
+        self._stderr = Console(stderr=True, no_color=not chosen.color, highlight=False)
+        self._bars = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.DownloadColumn(),
+            progress.TransferSpeedColumn(),
+            progress.TimeRemainingColumn(),
+            console=self._stderr,
+            transient=True,
+        )
+        self._tasks: dict[str, progress.TaskID] = {}
+
+    def __enter__(self) -> Self:
+        if self._stderr.is_terminal:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal to somebody else for the length of the block."""
+        self._bars.stop()
+        yield
+        self.__enter__()
+
+    def show(self, event: Event) -> None:
+        """Take note of an event."""
+        if not self._stderr.is_terminal:
+            if event.kind == "started":
+                self._stderr.print(Text(f"  {event.phase}: {event.detail}".rstrip(": ")), soft_wrap=True)
+        elif event.kind == "started":
+            self._tasks[event.phase] = self._bars.add_task(f"{event.phase:<10} {event.detail}", total=event.total)
+        elif event.kind == "progress":
+            self._bars.update(self._tasks[event.phase], completed=event.bytes, total=event.total)
+        else:
+            self._bars.remove_task(self._tasks.pop(event.phase))
+
+
+def print_findings(out: Console, findings: Iterable[Finding]) -> None:
+    """One line a finding, and one for what to do about it."""
+    for finding in findings:
+        mark, style = _MARKS[finding.severity]
+        out.print(Text(f"  {mark} {finding.severity}: {finding.message}", style=style), soft_wrap=True)
+        if finding.hint:
+            out.print(Text(f"      {finding.hint}", style="dim"), soft_wrap=True)
+
+
+def plan_as_json(plan: Plan) -> dict[str, Any]:
+    """What `plan --json` prints."""
+    return {
+        "strategy": plan.strategy,
+        "reason": plan.reason,
+        "steps": {
+            "prepare": [step.describe() for step in plan.prepare],
+            "cutover": [step.describe() for step in plan.cutover],
+            "retire": [step.describe() for step in plan.retire],
+        },
+        "findings": [asdict(finding) for finding in plan.findings],
+    }
+
+
+def print_plan(out: Console, plan: Plan) -> None:
+    """What would be done, in order, and where the service is interrupted."""
+    out.print(Text(f"strategy {plan.strategy}: {plan.reason}"), soft_wrap=True)
+    for title, steps in (
+        ("while the source serves", plan.prepare),
+        ("the service is interrupted", plan.cutover),
+        ("point of no return", plan.retire),
+    ):
+        out.print(Text(f"{title}:", style="bold"))
+        for step in steps:
+            out.print(Text(f"  {step.describe()}"), soft_wrap=True)
+    print_findings(out, plan.findings)
+
+
+def print_result(out: Console, result: MoveResult) -> None:
+    """A sentence, and the timeline of a move."""
+    sentence = (
+        f"{result.container} now runs on {result.target.host}; it ran on {result.source.host} until then. "
+        f"Strategy {result.strategy}: {result.total_s:.2f} s in all, the service down for {result.downtime_s:.2f} s"
+    )
+    if result.client is not None:
+        sentence += f" (a client asking {result.client.probe} saw {result.client.downtime_s:.2f} s)"
+    out.print(Text(sentence + "."), soft_wrap=True)
+    out.print(timeline(result))
+
+
+def timeline(result: MoveResult) -> Table:
+    """A bar a phase, all on one scale, the downtime marked."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("phase", no_wrap=True)
+    for word in ("at", "took", "bytes"):
+        table.add_column(word, justify="right", no_wrap=True)
+    table.add_column(f"0 s{result.total_s:>{BAR_CELLS - 5}.2f} s", no_wrap=True)
+    down = outage(result.phases)
+    for phase in sorted(result.phases, key=lambda phase: phase.start_s):
+        inside = down is not None and down[0] <= phase.start_s < down[1]
+        style = "red" if inside else "green"
+        table.add_row(
+            phase.name,
+            f"{phase.start_s:.2f} s",
+            f"{phase.seconds:.3f} s",
+            _size(phase.bytes),
+            Text(_bar(phase.start_s, phase.seconds, result.total_s, "█" if inside else "━"), style=style),
+        )
+    if down is not None:
+        length = down[1] - down[0]
+        bar = Text(_bar(down[0], length, result.total_s, "▀"), style="bold red")
+        table.add_row("downtime", f"{down[0]:.2f} s", f"{length:.3f} s", "", bar, style="bold")
+    return table
+
+
+def _bar(start: float, seconds: float, total: float, cell: str) -> str:
+    scale = BAR_CELLS / max(total, 1e-9)
+    first = min(int(start * scale), BAR_CELLS - 1)
+    return " " * first + cell * max(1, min(round(seconds * scale), BAR_CELLS - first))
+
+
+def _size(count: int) -> str:
+    if not count:
+        return ""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:  # noqa: PLR2004 - the step between the units
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

@@ -1,0 +1,165 @@
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
+
+from transship.errors import NotFoundError, PreflightError
+from transship.hosts.base import Docker, Host, Json
+from transship.hosts.facts import Facts, observe_host
+from transship.plan.observation import Observation, SourceState, TargetState
+from transship.spec.compare import same_image
+from transship.spec.extract import Surroundings, extract, image_ref, unknown_fields
+from transship.spec.fields import ApiVersion
+from transship.spec.model import ContainerSpec, ImageRef, NetworkSpec
+from transship.spec.networks import network_spec
+
+_PATH_TEST = b'for path; do [ -e "$path" ] || printf "%s\\0" "$path"; done'
+_AS_ROOT: Mapping[str | None, tuple[str, ...]] = {"root": (), "sudo": ("sudo", "-n")}
+
+
+def observe(source: Host, target: Host, container: str) -> Observation:
+    """See all that a plan needs to know; touches nothing.
+
+    Raises `PreflightError` when the source has no such container, and what `Docker` and `observe_host` raise.
+    """
+    with ThreadPoolExecutor(4) as pool:
+        facts = [pool.submit(observe_host, host) for host in (source, target)]
+        containers = pool.submit(target.docker.containers)
+        inspected = _inspect(source, container)
+        neighbours = source.docker.containers()
+        spec = read_spec(source.docker, inspected, neighbours)
+        state = _source_state(source.docker, inspected, spec, neighbours)
+        source_facts, target_facts = (each.result() for each in facts)
+        there = _target_state(target, target_facts, spec, containers.result())
+    return Observation(source.name, target.name, source_facts, target_facts, spec, state, there)
+
+
+def read_spec(docker: Docker, inspected: Json, neighbours: Iterable[Json] = ()) -> ContainerSpec:
+    """The spec of an inspected container; what it uses is inspected, too. `neighbours` give names to containers' ids."""
+    networks = {name: docker.inspect_network(name) for name in inspected["NetworkSettings"].get("Networks") or {}}
+    names = {mount["Name"] for mount in inspected.get("Mounts") or () if mount.get("Type") == "volume"}
+    on_host_network = inspected["HostConfig"].get("NetworkMode") == "host"
+    around = Surroundings(
+        container_names={each["Id"]: each["Names"][0] for each in neighbours if each.get("Names")},
+        host_name=docker.info()["Name"] if on_host_network else "",
+        api_version=_api_version(docker.version()["ApiVersion"]),
+    )
+    image = docker.inspect_image(inspected["Image"])
+    return extract(inspected, image, networks, {name: docker.inspect_volume(name) for name in names}, around=around)
+
+
+def _inspect(source: Host, container: str) -> Json:
+    try:
+        return source.docker.inspect_container(container)
+    except NotFoundError as error:
+        raise PreflightError(
+            f"{source.name} has no container {container!r}",
+            hint="docker ps --all shows what it has; --from names a host",
+        ) from error
+
+
+def _source_state(docker: Docker, inspected: Json, spec: ContainerSpec, neighbours: Iterable[Json]) -> SourceState:
+    borrowing = f"container:{inspected['Id']}"
+    return SourceState(
+        container_id=inspected["Id"],
+        status=inspected["State"]["Status"],
+        changed_paths=_changed_paths(docker.changes(inspected["Id"]), spec),
+        image_bytes=docker.inspect_image(spec.image.id)["Size"],
+        unknown_fields=unknown_fields(inspected),
+        dependants=tuple(
+            sorted(_name(each) for each in neighbours if each.get("HostConfig", {}).get("NetworkMode") == borrowing)
+        ),
+    )
+
+
+def _changed_paths(changes: Iterable[Json], spec: ContainerSpec) -> int:
+    """How many paths were written, not counting the folders that Docker made for the mounts."""
+    made_for_mounts = {
+        str(path)
+        for mount in spec.mounts
+        for path in (PurePosixPath(mount.target), *PurePosixPath(mount.target).parents)
+    }
+    return sum(1 for change in changes if change["Path"] not in made_for_mounts)
+
+
+def _target_state(target: Host, facts: Facts, spec: ContainerSpec, containers: Iterable[Json]) -> TargetState:
+    docker = target.docker
+    image = _find_image(docker, spec.image)
+    tags = {tag: _image_id(docker, tag) for tag in spec.image.tags}
+    return TargetState(
+        api_version=_api_version(facts.api_version),
+        containers=frozenset(_name(each) for each in containers),
+        image=image,
+        foreign_tags=frozenset(tag for tag, id_ in tags.items() if id_ not in {"", image}),
+        published=_published(containers),
+        networks=_networks(docker, spec),
+        volumes=frozenset(volume.name for volume in spec.volumes if _has_volume(docker, volume.name)),
+        missing_paths=_missing_paths(target, facts, spec),
+    )
+
+
+def _name(listed: Json) -> str:
+    return str(listed["Names"][0]).removeprefix("/") if listed.get("Names") else str(listed["Id"])[:12]
+
+
+def _published(containers: Iterable[Json]) -> dict[str, str]:
+    return {
+        f"{port['PublicPort']}/{port['Type']}": _name(each)
+        for each in containers
+        for port in each.get("Ports") or ()
+        if port.get("PublicPort")
+    }
+
+
+def _find_image(docker: Docker, image: ImageRef) -> str:
+    """The id under which a host has exactly this image, by content and whatever its names; empty if it has not."""
+    for name in (image.id, *image.digests, *image.tags):
+        try:
+            found = docker.inspect_image(name)
+        except NotFoundError:
+            continue
+        if same_image(image, image_ref(found, reference=name, id=found["Id"])):
+            return str(found["Id"])
+    return ""
+
+
+def _image_id(docker: Docker, name: str) -> str:
+    try:
+        return str(docker.inspect_image(name)["Id"])
+    except NotFoundError:
+        return ""
+
+
+def _networks(docker: Docker, spec: ContainerSpec) -> dict[str, NetworkSpec]:
+    found = {}
+    for attachment in spec.networks:
+        name = attachment.network.name
+        try:
+            found[name] = network_spec(name, docker.inspect_network(name))
+        except NotFoundError:
+            continue
+    return found
+
+
+def _has_volume(docker: Docker, name: str) -> bool:
+    try:
+        docker.inspect_volume(name)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _missing_paths(target: Host, facts: Facts, spec: ContainerSpec) -> frozenset[str] | None:
+    """Those of the bind mounts' paths that the target has not; None where only Docker can look there."""
+    paths = [mount.source for mount in spec.mounts if mount.type == "bind"]
+    prefix = _AS_ROOT.get(facts.root_access)
+    if not paths:
+        return frozenset()
+    if prefix is None:
+        return None
+    done = target.run([*prefix, "sh", "-s", "--", *paths], stdin=_PATH_TEST)
+    return frozenset(done.stdout.decode(errors="surrogateescape").split("\0")) - {""}
+
+
+def _api_version(text: str) -> ApiVersion:
+    major, minor = text.split(".")
+    return int(major), int(minor)

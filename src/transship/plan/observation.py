@@ -1,0 +1,59 @@
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from transship.hosts.facts import Facts
+from transship.spec.fields import ApiVersion
+from transship.spec.model import ContainerSpec, NetworkSpec
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """The container on its host. `changed_paths` counts what its writable layer holds.
+
+    `status` is Docker's word (`running`, `paused`, `exited`, ...). `dependants` are the names of containers that use
+    this one's network or volumes, or are linked to it.
+    """
+
+    container_id: str
+    status: str
+    changed_paths: int
+    image_bytes: int
+    unknown_fields: tuple[str, ...]
+    dependants: tuple[str, ...]
+
+    @property
+    def running(self) -> bool:
+        return self.status == "running"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """What of the target matters to one container: what is there of that name, and what is taken.
+
+    `image` is the id under which the target has exactly the container's image, or empty. `foreign_tags` are those of
+    the image's names that mean another image there. `published` maps a host port (`8080/tcp`) to the name of the
+    container that has it. `networks` holds those that the container needs and the target has; `volumes` the names of
+    those. `missing_paths` are the bind mounts' paths that are not there; None where nobody could look.
+    """
+
+    api_version: ApiVersion
+    containers: frozenset[str]
+    image: str
+    foreign_tags: frozenset[str]
+    published: Mapping[str, str]
+    networks: Mapping[str, NetworkSpec]
+    volumes: frozenset[str]
+    missing_paths: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All that a plan is made from. Two equal observations give equal plans."""
+
+    source_name: str
+    target_name: str
+    source: Facts
+    target: Facts
+    spec: ContainerSpec
+    state: SourceState
+    there: TargetState

@@ -1,0 +1,61 @@
+from dataclasses import dataclass
+
+from transship.lifecycle import CreateContainer
+from transship.plan.findings import Finding
+from transship.plan.observation import Observation
+from transship.plan.options import MoveOptions
+from transship.plan.steps import Plan, Step
+from transship.strategies.frame import arriving, preparing, retiring, starting, stopping
+from transship.transfer.filesystem import CopyFilesystem, VerifyFilesystem
+
+
+@dataclass(frozen=True, slots=True)
+class ExportImport:
+    """The whole filesystem as one tar, imported as a flat image.
+
+    The source is stopped while it is copied: what it writes meanwhile would be lost.
+    """
+
+    name: str = "export-import"
+
+    def feasible(self, seen: Observation, options: MoveOptions) -> tuple[Finding, ...]:
+        """A filesystem of another architecture's programs is of no use; and Docker's own check needs a Python there."""
+        if seen.target.python_path is None:
+            return (
+                Finding(
+                    "note",
+                    "filesystem-not-compared",
+                    f"{seen.target_name} has no Python, so only the archive's digest proves the filesystem",
+                ),
+            )
+        return ()
+
+    def plan(self, seen: Observation, options: MoveOptions, migration: str) -> Plan:
+        """The copy lies between stop and start."""
+        spec = arriving(seen, options)
+        copy = CopyFilesystem(
+            container=seen.state.container_id,
+            image=f"transship/{_repository(spec.name)}:{migration}",
+            platform=spec.image.platform,
+            size=seen.state.image_bytes,
+            verify=options.verify,
+        )
+        verify: tuple[Step, ...] = (VerifyFilesystem(options.verify),) if seen.target.python_path is not None else ()
+        return Plan(
+            strategy=self.name,
+            prepare=preparing(seen, spec),
+            cutover=(
+                *stopping(seen),
+                copy,
+                CreateContainer(spec, seen.there.api_version, flat_image=copy.image),
+                *verify,
+                *starting(seen, options),
+            ),
+            retire=retiring(seen, options, migration),
+        )
+
+
+def _repository(name: str) -> str:
+    """A container's name as part of an image's: lower case, and single separators between letters and digits."""
+    words = "".join(letter if letter.isalnum() else " " for letter in name.lower()).split()
+    return "-".join(words) or "container"

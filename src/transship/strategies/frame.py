@@ -1,0 +1,56 @@
+"""What every strategy does around its own way of copying."""
+
+import re
+from dataclasses import replace
+
+from transship.hosts.base import Json
+from transship.lifecycle import CreateNetwork, CreateVolume, Fence, ProveHealthy, Retire, StartTarget, StopSource
+from transship.plan.observation import Observation
+from transship.plan.options import MoveOptions
+from transship.plan.steps import Step
+from transship.spec.model import ContainerSpec
+
+CONTAINER_NAME_LIMIT = 128
+
+
+def arriving(seen: Observation, options: MoveOptions) -> ContainerSpec:
+    """The spec as it shall be on the target: under its new name, and without the mounts that are to be left out."""
+    spec = replace(seen.spec, name=options.name or seen.spec.name)
+    if options.binds == "skip":
+        spec = replace(spec, mounts=tuple(mount for mount in spec.mounts if mount.type != "bind"))
+    return spec
+
+
+def preparing(seen: Observation, spec: ContainerSpec) -> tuple[Step, ...]:
+    """Networks and volumes that the target lacks."""
+    networks = (item.network for item in spec.networks if not item.network.predefined)
+    return (
+        *(CreateNetwork(network) for network in networks if network.name not in seen.there.networks),
+        *(CreateVolume(volume) for volume in spec.volumes if volume.name not in seen.there.volumes),
+    )
+
+
+def stopping(seen: Observation) -> tuple[Step, ...]:
+    """Fence the source, then stop it if it runs."""
+    fence = Fence(seen.state.container_id, _restart_policy(seen))
+    return (fence, StopSource(seen.state.container_id)) if seen.state.running else (fence,)
+
+
+def starting(seen: Observation, options: MoveOptions) -> tuple[Step, ...]:
+    """Start the target and prove that it serves; a container that was stopped on the source stays so."""
+    if not seen.state.running:
+        return ()
+    return (StartTarget(_restart_policy(seen)), ProveHealthy(options.probe, options.health_timeout_s))
+
+
+def _restart_policy(seen: Observation) -> Json:
+    policy: Json = seen.spec.host_config.get("RestartPolicy", {"Name": "no"})
+    return policy
+
+
+def retiring(seen: Observation, options: MoveOptions, migration: str) -> tuple[Step, ...]:
+    """Rename the source so that its name tells where it went, or remove it."""
+    where = re.sub(r"[^a-zA-Z0-9]+", "-", seen.target_name.rpartition("@")[2].removeprefix("ssh://")).strip("-")
+    suffix = f".moved-to.{where[:40]}.{migration}"
+    name = seen.spec.name[: CONTAINER_NAME_LIMIT - len(suffix)] + suffix
+    return (Retire(seen.state.container_id, name, options.source),)

@@ -1,0 +1,128 @@
+import hashlib
+import json
+import os
+import tarfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from typing import Literal
+
+from transship.agent.tar_manifest import first_difference, manifest
+from transship.errors import TransferError
+from transship.plan.steps import Move
+from transship.transfer.stream import relay
+
+VERIFY_TIMEOUT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFilesystem:
+    """Stream the stopped container's filesystem into a flat image on the target.
+
+    What arrived is proven twice: the image's one layer has the digest of the bytes that left, and `VerifyFilesystem`
+    compares what Docker made of them.
+    """
+
+    container: str
+    image: str
+    platform: str
+    size: int
+    verify: Literal["meta", "full"]
+    phase: str = ""
+    guards: bool = False
+
+    def describe(self) -> str:
+        """Names the image that is made."""
+        return f"copy the filesystem into the image {self.image}"
+
+    def run(self, move: Move) -> None:
+        """Raises `TransferError` if the target's layer is not what the source sent."""
+        reader = _TarReader(move.source.docker.export(self.container), contents=self.verify == "full")
+        target = move.target.docker
+
+        def consume(chunks: Iterator[bytes]) -> str:
+            return target.import_image(chunks, self.image, platform=self.platform)
+
+        move.made.image, move.made.bytes["layer"] = relay(move.recorder, reader.chunks(), consume, total=self.size)
+        layers = target.inspect_image(move.made.image)["RootFS"]["Layers"]
+        if layers != [reader.digest]:
+            raise TransferError(f"{move.target.name} stored {layers}, but {move.source.name} sent {reader.digest}")
+        move.made.manifest.update(reader.manifest)
+
+    def undo(self, move: Move) -> None:
+        """Remove the image, if it came to that."""
+        move.target.docker.remove_image(self.image)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyFilesystem:
+    """Compare the created container's filesystem with what left the source: owners, modes, sizes, times, attributes.
+
+    It is read on the target by the target's own Python and goes nowhere.
+    """
+
+    verify: Literal["meta", "full"]
+    phase: str = "verify"
+    guards: bool = False
+
+    def describe(self) -> str:
+        """Says how deep it looks."""
+        return f"compare every file's owner, mode and size{' and contents' if self.verify == 'full' else ''}"
+
+    def run(self, move: Move) -> None:
+        """Raises `TransferError` naming the first top-level folder that differs."""
+        program = resources.files("transship.agent").joinpath("tar_manifest.py").read_bytes()
+        argv = ["python3", "-", move.made.container, self.verify]
+        done = move.target.run(argv, stdin=program, timeout=VERIFY_TIMEOUT_S)
+        if done.status != 0:
+            reason = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+            raise TransferError(f"{move.target.name} could not read the filesystem that arrived: {reason}")
+        folder = first_difference(move.made.manifest, json.loads(done.stdout))
+        if folder is not None:
+            raise TransferError(f"/{folder} on {move.target.name} is not as it was on {move.source.name}")
+        move.made.verified.append(f"filesystem ({self.verify})")
+
+    def undo(self, move: Move) -> None:
+        """Looking changes nothing."""
+
+
+class _TarReader:
+    """Passes a tar on, and reads on the way what it says.
+
+    `digest` (as Docker writes it) and `manifest` are there once `chunks` has ended.
+    """
+
+    def __init__(self, source: Iterator[bytes], *, contents: bool) -> None:
+        self._source = source
+        self._contents = contents
+        self._problem: Exception | None = None
+        self.digest = ""
+        self.manifest: dict[str, str] = {}
+
+    def chunks(self) -> Iterator[bytes]:
+        """Raises `TransferError` if what passed by is no whole tar."""
+        sha256 = hashlib.sha256()
+        read_end, write_end = os.pipe()
+        reader = threading.Thread(target=self._read, args=(read_end,), daemon=True)
+        reader.start()
+        try:
+            with os.fdopen(write_end, "wb") as pipe:
+                for chunk in self._source:
+                    sha256.update(chunk)
+                    pipe.write(chunk)
+                    yield chunk
+        finally:
+            reader.join()
+        if self._problem is not None:
+            raise TransferError("the exported filesystem is no whole tar archive") from self._problem
+        self.digest = f"sha256:{sha256.hexdigest()}"
+
+    def _read(self, read_end: int) -> None:
+        with open(read_end, "rb") as stream:
+            try:
+                self.manifest = manifest(stream, contents=self._contents)
+            except (tarfile.TarError, OSError) as error:
+                self._problem = error
+                while stream.read(1 << 20):
+                    """The writer must be able to go on; what is wrong is said at its end."""

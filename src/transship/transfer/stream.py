@@ -1,0 +1,44 @@
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
+from typing import TypeVar
+
+from transship.metrics.events import Recorder
+
+Answer = TypeVar("Answer")
+
+
+def relay(
+    recorder: Recorder,
+    chunks: Iterator[bytes],
+    consume: Callable[[Iterator[bytes]], Answer],
+    *,
+    total: int | None = None,
+) -> tuple[Answer, int]:
+    """Let `consume` read what `chunks` yields, and return its answer and the number of bytes that passed.
+
+    Measures three phases: `export` until the first chunk is there, `transfer` until the last one was taken, `import`
+    until the answer. Nothing is held but the chunk in hand. `chunks` is closed, whatever happens.
+    """
+    passed = 0
+    with closing(_as_generator(chunks)) as source, ExitStack() as phase:
+        phase.enter_context(recorder.phase("export"))
+
+        def passing() -> Iterator[bytes]:
+            nonlocal passed
+            first = next(source, b"")
+            phase.close()
+            transfer = phase.enter_context(recorder.phase("transfer", total=total))
+            chunk: bytes | None = first
+            while chunk is not None:
+                yield chunk
+                transfer.advance(len(chunk))
+                passed += len(chunk)
+                chunk = next(source, None)
+            phase.close()
+            phase.enter_context(recorder.phase("import"))
+
+        return consume(passing()), passed
+
+
+def _as_generator(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
+    yield from chunks
