@@ -89,15 +89,9 @@ def test_configured_addresses_are_carried_and_assigned_ones_are_not() -> None:
     assert (fixed.ipv4, fixed.ipv6) == ("10.0.0.7", "fd00::7")
 
 
-def test_generated_aliases_are_stripped() -> None:
-    aliases = on_network({"Aliases": ["web", CONTAINER_ID[:12], "www"]}).aliases
-    assert aliases == ("www",)
-
-
-def test_the_hostname_among_the_aliases_is_generated_in_api_1_44_alone() -> None:
-    endpoint = {"Aliases": ["shop", "www"]}
-    assert on_network(endpoint, config={"Hostname": "shop"}, api_version=(1, 44)).aliases == ("www",)
-    assert on_network(endpoint, config={"Hostname": "shop"}, api_version=(1, 41)).aliases == ("shop", "www")
+def test_names_that_docker_answers_to_by_itself_are_no_aliases() -> None:
+    endpoint = {"Aliases": ["web", CONTAINER_ID[:12], "shop", "www"]}
+    assert on_network(endpoint, config={"Hostname": "shop"}).aliases == ("www",)
 
 
 FROM_IP = {"IPAddress": "10.0.0.7", "MacAddress": "02:42:0a:00:00:07"}
