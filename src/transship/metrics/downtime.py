@@ -13,7 +13,9 @@ from typing import Literal, Self
 from transship.errors import UsageError
 
 INTERVAL_S = 0.01
-ATTEMPT_TIMEOUT_S = 1.0
+CONNECT_TIMEOUT_S = 0.25
+"""Shorter than the second after which a kernel repeats a lost first packet: the next attempt comes before that."""
+ANSWER_TIMEOUT_S = 2.0
 _PROBE = re.compile(r"(?:tcp:(?P<tcp>\d{1,5})|http:(?P<http>\d{1,5})(?P<path>/[!-~]*)?)")
 
 
@@ -37,19 +39,21 @@ class Probe:
     def __str__(self) -> str:
         return f"tcp:{self.port}" if self.kind == "tcp" else f"http:{self.port}{self.path}"
 
-    def answers(self, address: str, *, timeout: float = ATTEMPT_TIMEOUT_S) -> bool:
-        """Ask once. No answer within `timeout` seconds, a broken connection and a status from 400 on are all false."""
+    def answers(self, address: str) -> bool:
+        """Ask once. No answer in time, a broken connection, and a status from 400 on are all false."""
         try:
             if self.kind == "tcp":
-                socket.create_connection((address, self.port), timeout).close()
+                socket.create_connection((address, self.port), CONNECT_TIMEOUT_S).close()
                 return True
-            return self._status(address, timeout) < http.client.BAD_REQUEST
+            return self._status(address) < http.client.BAD_REQUEST
         except (OSError, http.client.HTTPException):
             return False
 
-    def _status(self, address: str, timeout: float) -> int:
-        connection = http.client.HTTPConnection(address, self.port, timeout=timeout)
+    def _status(self, address: str) -> int:
+        connection = http.client.HTTPConnection(address, self.port, timeout=CONNECT_TIMEOUT_S)
         try:
+            connection.connect()
+            connection.sock.settimeout(ANSWER_TIMEOUT_S)
             connection.request("GET", self.path, headers={"Connection": "close"})
             response = connection.getresponse()
             response.read()
