@@ -12,7 +12,7 @@ from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.tls import TLSConfig
 from docker.transport import UnixHTTPAdapter
 
-from transship.errors import ConflictError, DockerError, NotFoundError
+from transship.errors import ConflictError, DockerError, HostError, NotFoundError
 from transship.hosts.base import Json
 from transship.hosts.docker_errors import Way, refusal, translated
 
@@ -177,14 +177,14 @@ class ApiDocker:
 
     def load(self, archive: Iterable[bytes]) -> None:
         # Without quiet the daemon reports progress while we still send, and waits for ever for us to read it.
-        for _ in self._events("/images/load", {"quiet": 1}, "load an image", data=archive):
+        for _ in self._sent(archive, "/images/load", {"quiet": 1}, "load an image"):
             pass
 
     def import_image(self, archive: Iterable[bytes], name: str, *, platform: str = "") -> str:
         repository, tag = _split(name)
         params = _given(fromSrc="-", repo=repository, tag=tag, platform=platform)
         image = ""
-        for event in self._events("/images/create", params, f"import image {name}", data=archive):
+        for event in self._sent(archive, "/images/create", params, f"import image {name}"):
             image = event.get("status") or image
         if not image.startswith("sha256:"):
             raise DockerError(f"Docker on {self._way.name} imported {name} without naming its id.")
@@ -247,6 +247,24 @@ class ApiDocker:
                     return
                 yield chunk
 
+    def _sent(self, archive: Iterable[bytes], path: str, params: Mapping[str, Any], what: str) -> Iterator[Json]:
+        """Send `archive` and yield what the daemon says of it. An error of `archive` itself comes out as it was."""
+        broken: list[Exception] = []
+
+        def chunks() -> Iterator[bytes]:
+            try:
+                yield from archive
+            except Exception as error:
+                broken.append(error)
+                raise
+
+        try:
+            yield from self._events(path, params, what, data=chunks())
+        except (HostError, DockerError):
+            if broken:
+                raise broken[0] from None
+            raise
+
     def _events(self, path: str, params: Mapping[str, Any], what: str, **words: Any) -> Iterator[Json]:
         """Yield the objects of a JSON stream; one that tells an error is raised, whatever the status was."""
         with (
@@ -267,12 +285,14 @@ class ApiDocker:
         """Send one request; a status that tells a failure is raised. The answer's body is not read yet."""
         api = self._way.api()
         answer = api.client.request(
-            method, f"{api.client.base_url}/v{api.version}{path}", json=body, timeout=timeout, stream=True, **words
-        )
-        if answer.ok:
+            method, f"{api.client.base_url}/v{api.version}{path}", json=body, timeout=timeout, stream=True,
+            allow_redirects=False, **words,
+        )  # fmt: skip
+        if answer.ok and not answer.is_redirect:  # the daemon sends a name such as `../x` elsewhere
             return answer
         with closing(answer):
-            raise refusal(what, self._way.name, _message(answer), answer.status_code)
+            status = requests.codes.not_found if answer.is_redirect else answer.status_code
+            raise refusal(what, self._way.name, _message(answer), status)
 
 
 def _message(answer: requests.Response) -> str:

@@ -63,8 +63,7 @@ class SshHost:
             raise CommandError(f"{argv[0]} on {self.name} did not end within {timeout:.0f} s.") from error
         finally:
             if process.poll() is None:
-                process.kill()
-                process.communicate()
+                _cut_off(process)
         if process.returncode == 255:  # noqa: PLR2004 — ssh's own failure, or the program's own status
             self._check(master, stderr)
         return Completed(process.returncode, stdout, stderr)
@@ -186,3 +185,12 @@ class SshHost:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _cut_off(process: subprocess.Popen[bytes]) -> None:
+    """End a program's client. Its pipes are not read to their end: the master holds them while the program goes on."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe:
+            pipe.close()
