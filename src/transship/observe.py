@@ -39,7 +39,7 @@ def read_spec(docker: Docker, inspected: Json, neighbours: Iterable[Json] = ()) 
     names = {mount["Name"] for mount in inspected.get("Mounts") or () if mount.get("Type") == "volume"}
     on_host_network = inspected["HostConfig"].get("NetworkMode") == "host"
     around = Surroundings(
-        container_names={each["Id"]: each["Names"][0] for each in neighbours if each.get("Names")},
+        container_names={each["Id"]: _name(each) for each in neighbours},
         host_name=docker.info()["Name"] if on_host_network else "",
         api_version=_api_version(docker.version()["ApiVersion"]),
     )
@@ -98,7 +98,8 @@ def _target_state(target: Host, facts: Facts, spec: ContainerSpec, containers: I
 
 
 def _name(listed: Json) -> str:
-    return str(listed["Names"][0]).removeprefix("/") if listed.get("Names") else str(listed["Id"])[:12]
+    """A container's own name: others are `/OWNER/ALIAS`, given by links."""
+    return min(listed.get("Names") or [str(listed["Id"])[:12]], key=lambda name: name.count("/")).removeprefix("/")
 
 
 def _published(containers: Iterable[Json]) -> dict[str, str]:
