@@ -1,5 +1,6 @@
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +16,17 @@ from transship.hosts.ssh_daemon import FIND, FIND_SCRIPT, Daemon, find_daemon
 from transship.hosts.ssh_failures import daemon_failure
 from transship.hosts.ssh_master import SshMaster, network_name
 
-CHANNELS = 8
-"""How many programs run at once over one connection: sshd allows ten by default, and two are left for `popen`."""
+CHANNELS = 6
+"""How many programs run at once over one connection: sshd allows ten by default, some are left for `popen`."""
+
+REFUSED_SECONDS = 10.0
+"""How long to try again when sshd refuses one more session: it counts those that have just ended for a moment."""
 
 # A connection that breaks ends ssh a moment after what was carried by it.
 _MOMENT = 0.5
+
+# ssh's own status for its own failures; a program may end with it as well.
+_SSH_FAILED = 255
 
 _PING = b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n"
 
@@ -53,7 +60,15 @@ class SshHost:
         """Run a program; see the port. One that `timeout` cuts off over there may go on: only its input ends."""
         master = self._connected()
         with self._slots:
-            return self._run(master, argv, stdin, timeout)
+            deadline = time.monotonic() + REFUSED_SECONDS
+            while _refused(done := self._run(master, argv, stdin, timeout)):
+                if time.monotonic() > deadline:
+                    raise UnreachableError(
+                        f"{self.name} refuses one more session on the connection.",
+                        hint="raise MaxSessions in its sshd_config",
+                    )
+                time.sleep(0.05)
+        return done
 
     def _run(self, master: SshMaster, argv: Sequence[str], stdin: bytes, timeout: float) -> Completed:
         process = self._start(master, argv)
@@ -64,17 +79,9 @@ class SshHost:
         finally:
             if process.poll() is None:
                 _cut_off(process)
-        if process.returncode == 255:  # noqa: PLR2004 — ssh's own failure, or the program's own status
-            self._check(master, stderr)
-        return Completed(process.returncode, stdout, stderr)
-
-    def _check(self, master: SshMaster, stderr: bytes) -> None:
-        if master.ended(_MOMENT):
+        if process.returncode == _SSH_FAILED and master.ended(_MOMENT):
             raise self._lost()
-        if b"mux_client_request_session" in stderr:
-            raise UnreachableError(
-                f"{self.name} refuses one more session on the connection.", hint="raise MaxSessions in its sshd_config"
-            )
+        return Completed(process.returncode, stdout, stderr)
 
     def popen(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a program with pipes; see the port."""
@@ -185,6 +192,11 @@ class SshHost:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _refused(done: Completed) -> bool:
+    """Whether the program was never started, because the server allows no more sessions at a time."""
+    return done.status == _SSH_FAILED and b"mux_client_request_session: session request failed" in done.stderr
 
 
 def _cut_off(process: subprocess.Popen[bytes]) -> None:

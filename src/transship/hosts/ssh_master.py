@@ -17,7 +17,7 @@ CONNECT_SECONDS = 10
 LOGIN_SECONDS = 30.0
 """How long connecting and logging in may take together, over however many jump hosts."""
 
-ALIVE_SECONDS, ALIVE_COUNT = 5, 2
+ALIVE_SECONDS, ALIVE_COUNT = 4, 2
 """A connection that has been silent for ALIVE_COUNT questions, one each ALIVE_SECONDS, is lost."""
 
 # A socket's name may have 107 characters; below this folder come ours, and 17 that ssh adds while it makes one.
