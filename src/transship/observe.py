@@ -34,7 +34,7 @@ def observe(source: Host, target: Host, container: str) -> Observation:
 
 
 def read_spec(docker: Docker, inspected: Json, neighbours: Iterable[Json] = ()) -> ContainerSpec:
-    """The spec of an inspected container; what it uses is inspected, too. `neighbours` give names to containers' ids."""
+    """The spec of an inspected container; what it uses is inspected, too. `neighbours` give names to ids."""
     networks = {name: docker.inspect_network(name) for name in inspected["NetworkSettings"].get("Networks") or {}}
     names = {mount["Name"] for mount in inspected.get("Mounts") or () if mount.get("Type") == "volume"}
     on_host_network = inspected["HostConfig"].get("NetworkMode") == "host"
@@ -99,7 +99,8 @@ def _target_state(target: Host, facts: Facts, spec: ContainerSpec, containers: I
 
 def _name(listed: Json) -> str:
     """A container's own name: others are `/OWNER/ALIAS`, given by links."""
-    return min(listed.get("Names") or [str(listed["Id"])[:12]], key=lambda name: name.count("/")).removeprefix("/")
+    names: list[str] = listed.get("Names") or [listed["Id"][:12]]
+    return min(names, key=lambda name: name.count("/")).removeprefix("/")
 
 
 def _published(containers: Iterable[Json]) -> dict[str, str]:

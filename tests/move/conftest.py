@@ -101,6 +101,10 @@ def count(node: Node, name: str = "web") -> int:
     return int(node.output(["docker", "exec", name, "cat", "/www/count"]))
 
 
+def image_id(node: Node, name: str) -> str:
+    return node.output(["docker", "image", "inspect", "--format", "{{.Id}}", name]).strip()
+
+
 def serving(node: Node, port: int = PORT) -> Prober:
     """A prober of one host: that it never went silent is the proof that a container was left alone."""
     return Prober(Probe("http", port, "/count"), {node.ssh_alias: node.address})
@@ -111,8 +115,8 @@ def clean(node: Node, images: tuple[str, ...] = ()) -> None:
     docker = node.docker
     for each in docker.containers(all=True):
         docker.remove_container(each["Id"], force=True, v=True)
-    docker.prune_networks()
-    docker.prune_volumes({"all": True})
+    node.output(["docker", "network", "prune", "--force"])
+    node.output(["docker", "volume", "prune", "--all", "--force"])
     for each in docker.images():
         for name in each["RepoTags"] or [each["Id"]]:
             if name not in images:

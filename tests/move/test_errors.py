@@ -13,7 +13,7 @@ from transship import api
 from transship.errors import RolledBackError
 from transship.lab import HostOptions, LabOptions
 from transship.metrics.events import Event
-from transship.plan.options import MoveOptions
+from transship.plan.options import MoveOptions, StrategyName
 
 pytestmark = pytest.mark.lab
 
@@ -163,7 +163,7 @@ def test_no_space_on_the_target(small_disk: Hosts) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["stop-start", "export-import"])
-def test_the_target_becomes_full_during_the_transfer(small_disk: Hosts, strategy: str) -> None:
+def test_the_target_becomes_full_during_the_transfer(small_disk: Hosts, strategy: StrategyName) -> None:
     run_web(small_disk.h1)
     before = snapshot(small_disk.h2)
     small_disk.h2.set_rate("50mbit")
@@ -180,7 +180,7 @@ def test_the_target_becomes_full_during_the_transfer(small_disk: Hosts, strategy
 
 
 @pytest.mark.parametrize("strategy", ["stop-start", "export-import"])
-def test_the_link_is_cut_during_the_transfer(make_lab: MakeLab, strategy: str) -> None:
+def test_the_link_is_cut_during_the_transfer(make_lab: MakeLab, strategy: StrategyName) -> None:
     mine = make_lab(LabOptions(hosts=(HostOptions(), HostOptions(rate="4mbit"))))
     mine.load(mine.hosts["h1"], "busybox")
     hosts = Hosts(mine, mine.hosts["h1"], mine.hosts["h2"])
@@ -219,11 +219,9 @@ def test_ctrl_c_during_the_transfer(hosts: Hosts, strategy: str) -> None:
     assert_restored(hosts, before)
 
 
-def in_process_move(hosts: Hosts, strategy: str, listener: Callable[[Event], None]) -> None:
+def in_process_move(hosts: Hosts, strategy: StrategyName, listener: Callable[[Event], None]) -> None:
     journey = api.Journey("web", hosts.address(hosts.h2), hosts.address(hosts.h1), hosts.lab.ssh_config)
-    assert strategy in ("stop-start", "export-import")
-    name = "stop-start" if strategy == "stop-start" else "export-import"
-    api.move(journey, MoveOptions(strategy=name), agreed=lambda _plan: True, listener=listener)
+    api.move(journey, MoveOptions(strategy=strategy), agreed=lambda _plan: True, listener=listener)
 
 
 def assert_restored(hosts: Hosts, before: dict[str, set[str]]) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.move.conftest import PORT, Hosts, clean, count, run_web, serving, snapshot
+from tests.move.conftest import PORT, Hosts, clean, count, image_id, run_web, serving, snapshot
 from transship.lab import Lab
 from transship.metrics.downtime import Probe
 
@@ -66,13 +66,13 @@ def test_a_tag_that_means_another_image_on_the_target_is_left_alone(hosts: Hosts
     hosts.lab.load(hosts.h2, "busybox")
     hosts.h2.docker.create_container("busybox", name="seed")
     hosts.h2.output(["docker", "commit", "-c", "LABEL other=yes", "seed", "busybox:latest"])
-    other = hosts.h2.docker.inspect_image("busybox")["Id"]
+    other = image_id(hosts.h2, "busybox")
 
     moved = hosts.move("web", "--strategy", "stop-start", "--yes", "--json")
     assert moved.code == 0, moved.err
     assert "tag-differs" in {finding["code"] for finding in moved.result["findings"]}
-    assert hosts.h2.docker.inspect_image("busybox")["Id"] == other
-    assert hosts.h2.docker.inspect_container("web")["Image"] == hosts.h1.docker.inspect_image("busybox")["Id"]
+    assert image_id(hosts.h2, "busybox") == other
+    assert hosts.h2.docker.inspect_container("web")["Image"] == image_id(hosts.h1, "busybox")
 
 
 def test_auto_says_why_it_chose(hosts: Hosts) -> None:

@@ -16,7 +16,7 @@ INTERVAL_S = 0.01
 CONNECT_TIMEOUT_S = 0.25
 """Shorter than the second after which a kernel repeats a lost first packet: the next attempt comes before that."""
 ANSWER_TIMEOUT_S = 2.0
-_PROBE = re.compile(r"(?:tcp:(?P<tcp>\d{1,5})|http:(?P<http>\d{1,5})(?P<path>/[!-~]*)?)")
+_PROBE = re.compile(r"(?:tcp:(?P<tcp>[0-9]{1,5})|http:(?P<http>[0-9]{1,5})(?P<path>/[!-~]*)?)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,16 +45,19 @@ def container_can_be_moved(seen: Observation, _options: MoveOptions) -> Iterator
 
 
 def container_stands_alone(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
-    """Containers that share a network stack or are linked must move together, which is not done yet."""
+    """Containers that share a network stack or are linked would have to move together."""
     name = seen.spec.name
     if seen.spec.network_mode.startswith("container:"):
         owner = seen.spec.network_mode.partition(":")[2]
         yield Finding(
-            "error", "borrowed-network", f"{name} uses the network of the container {owner}, which stays behind"
+            "error",
+            "borrowed-network",
+            f"{name} uses the network of the container {owner}, which stays behind",
+            "give it a network of its own",
         )
     for other in seen.state.dependants:
         yield Finding(
-            "error", "lent-network", f"{other} uses the network of {name} and would lose it", f"docker stop {other}"
+            "error", "lent-network", f"{other} uses the network of {name} and would lose it", f"remove {other} first"
         )
     if seen.spec.host_config.get("Links"):
         yield Finding(
@@ -70,9 +73,12 @@ def nobody_else_manages_it(seen: Observation, _options: MoveOptions) -> Iterator
     labels = seen.spec.config.get("Labels", {})
     name = seen.spec.name
     if "com.docker.swarm.task.id" in labels:
-        service = labels.get("com.docker.swarm.service.name", "a service")
+        service = labels.get("com.docker.swarm.service.name", "")
         yield Finding(
-            "error", "swarm-task", f"{name} is a task of the Swarm service {service}, which would re-create it"
+            "error",
+            "swarm-task",
+            f"{name} is a task of the Swarm service {service}, which would make it again",
+            "change the service's placement with docker service update",
         )
     if "com.docker.compose.project" in labels:
         yield Finding(
@@ -90,7 +96,8 @@ def platform_fits(seen: Observation, _options: MoveOptions) -> Iterator[Finding]
         yield Finding(
             "error",
             "platform",
-            f"the image of {seen.spec.name} is for {seen.spec.image.platform}, {seen.target_name} is {seen.target.platform}",
+            f"the image of {seen.spec.name} is for {seen.spec.image.platform}, "
+            f"and {seen.target_name} is {seen.target.platform}",
             "choose a target of the same architecture",
         )
 
@@ -98,7 +105,12 @@ def platform_fits(seen: Observation, _options: MoveOptions) -> Iterator[Finding]
 def hosts_differ(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
     """A move to where it is already."""
     if seen.source.daemon_id and seen.source.daemon_id == seen.target.daemon_id:
-        yield Finding("error", "same-host", f"{seen.source_name} and {seen.target_name} are the same Docker daemon")
+        yield Finding(
+            "error",
+            "same-host",
+            f"{seen.source_name} and {seen.target_name} are the same Docker daemon",
+            "name another target with --to",
+        )
 
 
 def name_is_free(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
@@ -183,6 +195,7 @@ def networks_can_follow(seen: Observation, _options: MoveOptions) -> Iterator[Fi
                 "error",
                 "swarm-network",
                 f"the network {network.name} belongs to a Swarm that {seen.target_name} is not in",
+                "join that Swarm there, or give the container another network",
             )
         elif there is None and network.driver not in seen.target.network_drivers:
             yield Finding(
