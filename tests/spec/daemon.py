@@ -7,7 +7,7 @@ import tarfile
 from typing import Any
 
 from transship.lab import Node
-from transship.spec.extract import Surroundings, extract
+from transship.spec.extract import Surroundings, extract, network_names, volume_names
 from transship.spec.fields import ApiVersion
 from transship.spec.model import ContainerSpec
 from transship.spec.render import connections, create_body, network_body, volume_body
@@ -43,17 +43,17 @@ def image_archive(name: str, config: Document, busybox: bytes) -> bytes:
 class Daemon:
     """Docker on one host of the lab. `clear` removes all that was made through it.
 
-    `busybox`: the program to put into images, where several hosts are to have the same ones.
+    `busybox` is the program to put into images: hosts that get the same one have the same images.
     """
 
-    def __init__(self, node: Node, *, busybox: bytes = b"") -> None:
+    def __init__(self, node: Node, busybox: bytes) -> None:
         self.api: Any = node.docker  # half of what we call of it has no types
         self.host_name = str(self.api.info()["Name"])
         self.image = ""
         self._containers: list[str] = []
         self._networks: list[str] = []
         self._volumes: list[str] = []
-        self.busybox = busybox or (node.root / "bin/busybox").read_bytes()
+        self.busybox = busybox
 
     @property
     def api_version(self) -> ApiVersion:
@@ -107,13 +107,11 @@ class Daemon:
     def spec_of(self, container: str) -> ContainerSpec:
         inspected = self.inspect(container)
         names = {item["Id"]: item["Names"][0] for item in self.api.containers(all=True)}
-        networks = inspected["NetworkSettings"]["Networks"]
-        volumes = [point["Name"] for point in inspected["Mounts"] if point["Type"] == "volume"]
         return extract(
             inspected,
             self.api.inspect_image(inspected["Image"]),
-            {name: self.api.inspect_network(name) for name in networks},
-            {name: self.api.inspect_volume(name) for name in volumes},
+            {name: self.api.inspect_network(name) for name in network_names(inspected)},
+            {name: self.api.inspect_volume(name) for name in volume_names(inspected)},
             around=Surroundings(names, self.host_name, self.api_version),
         )
 

@@ -1,6 +1,7 @@
 """Containers that Docker accepts, drawn at random."""
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, Literal
 
 from hypothesis import strategies as st
@@ -174,9 +175,7 @@ def mounts(draw: st.DrawFn, target: str) -> tuple[Mount, tuple[VolumeSpec, ...]]
             return Mount("tmpfs", "", target, read_only, "structured", options=options), ()
         case kind:
             anonymous = kind == "anonymous"
-            name = (
-                draw(st.text("0123456789abcdef", min_size=64, max_size=64)) if anonymous else f"volume-of-{target[1:]}"
-            )
+            name = sha256(target.encode()).hexdigest() if anonymous else f"volume-of-{target[1:]}"
             options = {"VolumeOptions": {"NoCopy": True}} if structured else {}
             tmpfs = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}
             volume = VolumeSpec(

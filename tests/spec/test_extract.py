@@ -4,7 +4,7 @@ import pytest
 
 from tests.spec.documents import BRIDGE, CONTAINER_ID, IMAGE, Document, container, image, network, volume
 from transship.spec.codec import SpecError
-from transship.spec.extract import Surroundings, extract, unknown_fields
+from transship.spec.extract import Surroundings, extract, unknown_fields, volume_names
 from transship.spec.model import ContainerSpec, Mount, NetworkAttachment
 
 ANONYMOUS = "a" * 64
@@ -152,7 +152,7 @@ def test_a_structured_anonymous_volume_gets_its_name_from_the_mount_points() -> 
 def test_mounts_taken_from_another_container_become_mounts_of_its_own() -> None:
     points = [
         {"Type": "volume", "Name": "shared", "Destination": "/a", "Mode": "z", "RW": False},
-        {"Type": "bind", "Source": "/etc/x", "Destination": "/b", "Mode": "ro,rslave", "RW": False},
+        {"Type": "bind", "Source": "/etc/x", "Destination": "/b", "Mode": "", "Propagation": "rslave", "RW": False},
     ]
     spec = spec_of(
         container(host_config={"VolumesFrom": ["other"]}, Mounts=points), volumes={"shared": volume("shared")}
@@ -162,6 +162,21 @@ def test_mounts_taken_from_another_container_become_mounts_of_its_own() -> None:
         Mount("bind", "/etc/x", "/b", read_only=True, form="string", mode=("rslave",)),
     )
     assert "VolumesFrom" not in spec.host_config
+
+
+def test_a_path_that_docker_cleans_is_not_mounted_twice() -> None:
+    points = [{"Type": "bind", "Source": "/a", "Destination": "/b", "RW": True}]
+    for host_config in ({"Binds": ["/a:/b/"]}, {"Mounts": [{"Type": "bind", "Source": "/a", "Target": "/x/../b"}]}):
+        assert [mount.target for mount in spec_of(container(host_config=host_config, Mounts=points)).mounts] == ["/b"]
+
+
+def test_an_anonymous_volume_that_docker_28_shows_without_name_is_known_by_its_folder() -> None:
+    source = f"/var/lib/docker/volumes/{ANONYMOUS}/_data"
+    point = {"Type": "volume", "Source": source, "Destination": "/data", "Mode": "z", "RW": True}
+    document = container(host_config={"Binds": ["/data"]}, Mounts=[point])
+    assert volume_names(document) == (ANONYMOUS,)
+    (found,) = spec_of(document, volumes={ANONYMOUS: volume(ANONYMOUS)}).volumes
+    assert (found.name, found.anonymous) == (ANONYMOUS, True)
 
 
 def test_published_ports_keep_address_and_protocol_and_leave_a_free_one_free() -> None:

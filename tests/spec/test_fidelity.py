@@ -1,51 +1,30 @@
 """A container with as many options as run together, made again from its spec on hosts of other versions."""
 
 import re
-from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import own_name
 from tests.spec import everything
 from tests.spec.daemon import Daemon, Document
-from transship.lab import HostOptions, Lab, LabOptions
-from transship.lab.options import CgroupVersion
 from transship.spec.compare import differences
 from transship.spec.extract import unknown_fields
 from transship.spec.render import lost_fields
 
 pytestmark = pytest.mark.lab
 
-SUITES = ("bookworm", "trixie", "sid")
 MOVES = [("trixie", "sid"), ("sid", "trixie"), ("bookworm", "sid")]
 MANUAL = Path(__file__).parents[2] / "docs/spec.md"
 MAY_COINCIDE = {"State.Pid", "NetworkSettings.Ports.*"}
 """Numbers that two hosts may happen to choose alike."""
-UNIFIED_HIERARCHY = Path("/sys/fs/cgroup/cgroup.controllers")
 
 
-@pytest.fixture(scope="module")
-def daemons() -> Iterator[dict[str, Daemon]]:
-    # A daemon forgets the limits that its cgroup version cannot keep; the machine decides which one can.
-    cgroup: CgroupVersion = "v2" if UNIFIED_HIERARCHY.exists() else "v1"
-    hosts = tuple(HostOptions(suite=suite, cgroup=cgroup) for suite in SUITES)
-    with Lab(LabOptions(name=own_name(), hosts=hosts)) as lab:
-        busybox = (lab.nodes[0].root / "bin/busybox").read_bytes()
-        for node in lab.nodes:
-            node.output(["mount", "--make-rshared", "/"])  # as systemd does; mounts that propagate need it
-        yield {suite: Daemon(node, busybox=busybox) for suite, node in zip(SUITES, lab.nodes, strict=True)}
-
-
-@pytest.fixture
-def clean(daemons: dict[str, Daemon]) -> Iterator[dict[str, Daemon]]:
+@pytest.fixture(autouse=True)
+def _same_image(daemons: dict[str, Daemon]) -> None:
     for daemon in daemons.values():
         daemon.load_image("everything", everything.IMAGE_CONFIG)
-    yield daemons
-    for daemon in daemons.values():
-        daemon.clear()
 
 
 def start_original(daemon: Daemon) -> str:
@@ -102,10 +81,10 @@ def test_the_container_uses_many_options() -> None:
     assert len(settings) >= 45
 
 
-def test_made_again_elsewhere_it_differs_only_in_what_the_manual_lists(clean: dict[str, Daemon]) -> None:
+def test_made_again_elsewhere_it_differs_only_in_what_the_manual_lists(daemons: dict[str, Daemon]) -> None:
     seen: set[str] = set()
     for here, there in MOVES:
-        source, target = clean[here], clean[there]
+        source, target = daemons[here], daemons[there]
         original = start_original(source)
         before, spec = source.inspect(original), source.spec_of(original)
         assert unknown_fields(before) == ()
@@ -122,16 +101,16 @@ def test_made_again_elsewhere_it_differs_only_in_what_the_manual_lists(clean: di
     assert unseen <= MAY_COINCIDE
 
 
-def test_a_flat_image_gives_the_same_container(clean: dict[str, Daemon]) -> None:
-    source, target = clean["trixie"], clean["sid"]
+def test_a_flat_image_gives_the_same_container(daemons: dict[str, Daemon]) -> None:
+    source, target = daemons["trixie"], daemons["sid"]
     spec = source.spec_of(start_original(source))
     target.load_image("flat", {})
     copy = target.recreate(spec, flat=True)
     assert [str(difference) for difference in differences(spec, target.spec_of(copy))] == []
 
 
-def test_a_container_at_rest_is_described_like_a_running_one(clean: dict[str, Daemon]) -> None:
-    for daemon in clean.values():
+def test_a_container_at_rest_is_described_like_a_running_one(daemons: dict[str, Daemon]) -> None:
+    for daemon in daemons.values():
         container = start_original(daemon)
         running = daemon.spec_of(container)
         daemon.api.stop(container, timeout=0)
@@ -139,8 +118,8 @@ def test_a_container_at_rest_is_described_like_a_running_one(clean: dict[str, Da
         daemon.clear()
 
 
-def test_an_old_daemon_gets_what_it_knows_and_the_rest_is_named(clean: dict[str, Daemon]) -> None:
-    source, target = clean["sid"], clean["bookworm"]
+def test_an_old_daemon_gets_what_it_knows_and_the_rest_is_named(daemons: dict[str, Daemon]) -> None:
+    source, target = daemons["sid"], daemons["bookworm"]
     spec = source.spec_of(start_original(source))
     copy = target.recreate(spec)
     assert {item.field for item in differences(spec, target.spec_of(copy))} == {"host_config.Annotations"}

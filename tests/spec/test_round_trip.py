@@ -2,16 +2,13 @@
 
 import os
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
 
-from tests.conftest import own_name
 from tests.spec.daemon import Daemon
 from tests.spec.strategies import IMAGE_CONFIG, Target, specs
-from transship.lab import HostOptions, Lab, LabOptions
 from transship.spec.compare import differences
 from transship.spec.model import ContainerSpec
 
@@ -19,15 +16,6 @@ pytestmark = pytest.mark.lab
 
 SEED = int(os.environ.get("TRANSSHIP_TEST_SEED") or random.randrange(2**32))  # noqa: S311 - no secret
 """Set the variable to a number that a failure printed, to draw the same containers again."""
-
-SUITES = ("trixie", "sid")
-
-
-@pytest.fixture(scope="module")
-def daemons() -> Iterator[dict[str, Daemon]]:
-    hosts = tuple(HostOptions(suite=suite) for suite in SUITES)
-    with Lab(LabOptions(name=own_name(), hosts=hosts)) as lab:
-        yield {suite: Daemon(node) for suite, node in zip(SUITES, lab.nodes, strict=True)}
 
 
 def target(daemon: Daemon) -> Target:
@@ -38,7 +26,7 @@ def target(daemon: Daemon) -> Target:
     return Target(plain.image, plain.host_config, daemon.api_version)
 
 
-@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("suite", ["trixie", "sid"])
 def test_created_and_read_back_it_is_the_same(daemons: dict[str, Daemon], suite: str) -> None:
     daemon = daemons[suite]
 

@@ -8,7 +8,7 @@ from transship.spec.codec import Json, SpecError
 from transship.spec.host_config import normalised
 from transship.spec.merge import IMAGE_FIELDS, said_by_user
 from transship.spec.model import ContainerSpec, ImageRef
-from transship.spec.mounts import mounts_of, volumes_of
+from transship.spec.mounts import mounts_of, volume_name, volumes_of
 from transship.spec.networks import Surroundings, attachments_of, network_mode_of
 from transship.spec.shape import sparse
 
@@ -35,6 +35,17 @@ def extract(
         raise SpecError(
             f"Docker's description of the container lacks or garbles a part: {type(error).__name__}."
         ) from error
+
+
+def network_names(container: Json) -> tuple[str, ...]:
+    """The networks whose inspect documents `extract` needs."""
+    return tuple(sorted(container["NetworkSettings"].get("Networks") or {}))
+
+
+def volume_names(container: Json) -> tuple[str, ...]:
+    """The volumes whose inspect documents `extract` needs."""
+    points = container.get("Mounts") or []
+    return tuple(sorted({volume_name(point) for point in points if point["Type"] == "volume"}))
 
 
 def unknown_fields(container: Json) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """The mounts and volumes of an inspected container."""
 
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
 
 from transship.spec.codec import Json, SpecError
 from transship.spec.model import Mount, VolumeSpec
@@ -22,7 +24,7 @@ def mounts_of(container: Json) -> tuple[Mount, ...]:
     points: Mapping[str, Json] = {point["Destination"]: point for point in container.get("Mounts") or []}
     said = [_from_string(text, points) for text in host_config.get("Binds") or []]
     said += [_from_structure(mount, points) for mount in host_config.get("Mounts") or []]
-    taken = {mount.target for mount in said} | set(host_config.get("Tmpfs") or {})
+    taken = {mount.target for mount in said} | {posixpath.normpath(path) for path in host_config.get("Tmpfs") or {}}
     said += [_from_point(point) for target, point in points.items() if target not in taken]
     return tuple(sorted(said, key=lambda mount: mount.target))
 
@@ -60,39 +62,45 @@ def _names_in_request(host_config: Json) -> set[str]:
 
 
 def _from_string(text: str, points: Mapping[str, Json]) -> Mount:
-    parts = text.split(":", 2)
-    if len(parts) == 1:
-        source, target, mode = _anonymous_name(text, points), text, ""
-    else:
-        source, target, mode = parts[0], parts[1], parts[2] if len(parts) == 3 else ""  # noqa: PLR2004 - source, target, mode
-    return _string_form("bind" if source.startswith("/") else "volume", source, target, mode)
-
-
-def _string_form(kind: str, source: str, target: str, mode: str) -> Mount:
+    source, separator, rest = text.partition(":")
+    target, _, mode = rest.partition(":")
+    # Docker's mount points have the cleaned path, whatever was said.
+    target = posixpath.normpath(target if separator else text)
+    if not separator:
+        source = _anonymous_name(target, points)
+    kind = "bind" if source.startswith("/") else "volume"
     words = {word for word in mode.split(",") if word}
     return Mount(kind, source, target, "ro" in words, "string", mode=tuple(sorted(words - {"ro", "rw"})))
 
 
 def _from_structure(mount: Json, points: Mapping[str, Json]) -> Mount:
-    kind, target = mount["Type"], mount["Target"]
+    kind, target = mount["Type"], posixpath.normpath(mount["Target"])
     source = mount.get("Source") or (_anonymous_name(target, points) if kind == "volume" else "")
     options = {key: value for key, value in mount.items() if key not in _STRUCTURED and value}
     return Mount(kind, source, target, bool(mount.get("ReadOnly")), "structured", options=options)
 
 
 def _from_point(point: Json) -> Mount:
-    words = {word for word in (point.get("Mode") or "").split(",") if word not in ("", "ro", "rw")}
-    kind = point["Type"]
+    kind, target = point["Type"], point["Destination"]
+    if kind == "image":
+        return Mount(kind, point["Name"], target, read_only=False, form="structured")
     if kind not in ("bind", "volume"):
-        raise SpecError(f"The mount at {point['Destination']} is of type {kind}, and nothing says where it came from.")
-    source = point["Name"] if kind == "volume" else point["Source"]
-    mount = _string_form(kind, source, point["Destination"], ",".join(words))
-    if point.get("RW", True):
-        return mount
-    return Mount(kind, source, mount.target, read_only=True, form="string", mode=mount.mode)
+        raise SpecError(f"The mount at {target} is of type {kind}, and nothing says where it came from.")
+    words = {word for word in (point.get("Mode") or "").split(",") if word not in ("", "ro", "rw")}
+    if kind == "bind":
+        # Where it was taken from another container, the mode is gone and only its effect is left.
+        words |= {point.get("Propagation") or "rprivate"} - {"rprivate"}
+    source = point["Source"] if kind == "bind" else volume_name(point)
+    return Mount(kind, source, target, not point.get("RW", True), "string", mode=tuple(sorted(words)))
+
+
+def volume_name(point: Json) -> str:
+    """The name of the volume at a mount point. Docker 28 leaves it out where `Binds` asks for a volume without name."""
+    named: str = point.get("Name") or PurePosixPath(point["Source"]).parent.name
+    return named
 
 
 def _anonymous_name(target: str, points: Mapping[str, Json]) -> str:
     if target not in points:
         raise SpecError(f"Docker does not list the anonymous volume at {target} among the container's mounts.")
-    return str(points[target]["Name"])
+    return volume_name(points[target])

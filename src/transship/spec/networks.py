@@ -86,10 +86,12 @@ def network_spec(name: str, inspected: Json) -> NetworkSpec:
 
 
 def _ipam(inspected: Json) -> Json:
+    pools = [{key: value for key, value in pool.items() if value} for pool in inspected.get("Config") or []]
     result = {
         "Driver": inspected.get("Driver") or "default",
         "Options": dict(inspected.get("Options") or {}),
-        "Config": [{key: value for key, value in pool.items() if value} for pool in inspected.get("Config") or []],
+        # IPv4 first, as Docker shows them where it chose one itself
+        "Config": sorted(pools, key=lambda pool: ":" in pool.get("Subnet", "")),
     }
     return {key: value for key, value in result.items() if value}
 
