@@ -1,17 +1,19 @@
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
 from transship.errors import LabError
-from transship.lab import access, places, programs, record
+from transship.lab import access, places, programs, record, registry
 from transship.lab.images import ImageStore
 from transship.lab.netns import Network
-from transship.lab.node import Node, seed_daemon
+from transship.lab.node import Node, daemon_settings
 from transship.lab.options import LabOptions
 from transship.lab.record import LabRecord
 from transship.lab.rootfs import RootFilesystem
@@ -35,10 +37,19 @@ class Lab:
         self._record: LabRecord | None = None
 
     @classmethod
-    def up(cls, options: LabOptions, *, recorder: Recorder | None = None) -> Self:
-        """Make a lab that stays up until `down`. After a failure or Ctrl-C nothing of it is left."""
+    def up(cls, options: LabOptions, *, recorder: Recorder | None = None, images: Sequence[str] = ()) -> Self:
+        """Make a lab that stays up until `down`, and give all its hosts these images.
+
+        After a failure or Ctrl-C nothing of it is left.
+        """
         lab = cls(options, recorder=recorder)
-        lab._start()
+        with ExitStack() as undo:
+            undo.push(lab)
+            lab._start()
+            for node, image in product(lab.nodes, images):
+                lab.load(node, image)
+            lab.close()
+            undo.pop_all()
         lab._record = lab.record.detached()
         return lab
 
@@ -84,8 +95,15 @@ class Lab:
         return self.record.folder / access.CONFIG
 
     @property
+    def registry(self) -> str:
+        """The registry's `ADDRESS:PORT`. Raises `LabError` when the lab has none."""
+        if self._registry is None:
+            raise LabError(f"the lab {self.options.name} has no registry", hint="make it with --registry tls")
+        return registry.address_of(self._registry)
+
+    @property
     def network(self) -> Network:
-        return Network(self.record.name, self.record.index)
+        return network_of(self.record)
 
     def load(self, node: Node, name: str) -> str:
         """Give a host one of `images.NAMES` and return the image's reference, such as `redis:latest`.
@@ -103,6 +121,12 @@ class Lab:
             node.load(archive)
         return reference
 
+    def push(self, node: Node, reference: str) -> str:
+        """Push an image that a host has to the lab's registry and return the reference that it has there."""
+        name = f"{self.registry}/{reference}"
+        node.push(reference, name)
+        return name
+
     def down(self) -> None:
         """Remove everything of the lab. Not up: fine."""
         if self._record is not None:
@@ -110,7 +134,8 @@ class Lab:
                 node.close()
             remove(self._record)
             self._record = None
-            del self.hosts
+            for cached in ("hosts", "_registry"):
+                self.__dict__.pop(cached, None)
 
     def close(self) -> None:
         """Close the connections to the hosts' Docker; the lab stays up."""
@@ -128,28 +153,45 @@ class Lab:
         for suite in sorted({host.suite for host in self.options.hosts}):
             RootFilesystem.host(suite).ready(self.options.mirror, self._recorder)
         remove_abandoned(self.options.name)
-        self._record = record.claim(self.options)
         try:
+            self._record = record.claim(self.options)
             self._build()
         except BaseException:
             self.down()
             raise
 
+    @cached_property
+    def _registry(self) -> Node | None:
+        return registry.node_of(self.record)
+
     def _build(self) -> None:
         with self._recorder.phase("install", f"{len(self.nodes)} hosts"):
+            self.network.create()
             self._install()
         self._each("boot", Node.power_on, Node.wait_booted)
         self._each("services", Node.start_sshd, start_docker, Node.wait_ssh, Node.wait_docker)
+        if self._registry:
+            with self._recorder.phase("registry", self.registry):
+                self._registry.power_on()
+                self._registry.wait_booted()
+                registry.start(self._registry)
 
     def _install(self) -> None:
-        self.network.create()
-        public_key = access.make_key(self.record.folder / access.KEY, f"transship-lab-{self.record.name}")
-        names = {node.name: node.address for node in self.nodes}
+        folder = self.record.folder
+        public_key = access.make_key(folder / access.KEY, f"transship-lab-{self.record.name}")
+        if self._registry:
+            registry.make_certificates(self._registry)
+        names = {node.name: node.address for node in [*self.nodes, *filter(None, [self._registry])]}
         host_keys: dict[str, str] = {}
         for node in self.nodes:
-            seed = Seed(node.name, names, public_key, node.options.sshd, seed_daemon(node.options, {}))
+            daemon = daemon_settings(node.options, registry.client_daemon(self._registry))
+            files = registry.client_files(self._registry)
+            seed = Seed(node.name, names, public_key, node.options.sshd, daemon, files)
             host_keys[node.ssh_alias] = node.install(seed)
-        access.write_ssh_config(self.record.folder, {node.ssh_alias: node.address for node in self.nodes}, host_keys)
+        if self._registry:
+            files = registry.server_files(self._registry)
+            self._registry.install(Seed(self._registry.name, names, public_key, {}, {}, files))
+        access.write_ssh_config(folder, {node.ssh_alias: node.address for node in self.nodes}, host_keys)
 
     def _each(self, phase: str, *actions: Callable[[Node], None]) -> None:
         """Do one action on all hosts before the next, so that they come up side by side."""
@@ -161,6 +203,11 @@ class Lab:
 
 def start_docker(node: Node) -> None:
     node.spawn(["/usr/sbin/dockerd"])
+
+
+def network_of(lab: LabRecord) -> Network:
+    """The wires of a lab, whether they are laid or not."""
+    return Network(lab.name, lab.index)
 
 
 def nodes_of(lab: LabRecord) -> list[Node]:
@@ -175,12 +222,19 @@ def remove(lab: LabRecord) -> None:
     """
     if lab.owner and lab.owner.alive and lab.owner.pid != os.getpid():
         raise LabError(f"the lab {lab.name} is {lab.state}", hint=f"end process {lab.owner.pid}; it takes its lab down")
-    for node in nodes_of(lab):
+    for node in filter(None, [*nodes_of(lab), registry.node_of(lab)]):
         node.kill()
-    Network(lab.name, lab.index).remove()
+    network_of(lab).remove()
     for folder in (lab.disks, lab.folder):
         if folder.exists():
             shutil.rmtree(folder)
+
+
+def take_down(name: str) -> None:
+    """Remove the lab of this name, if there is one: up, or left by an ended process."""
+    require_root()
+    if found := record.load(name):
+        remove(found)
 
 
 def remove_abandoned(name: str = "") -> None:

@@ -79,6 +79,10 @@ class Network:
         """The address of the host with this number, from 1."""
         return str(self.subnet[10 + number])
 
+    def mac(self, number: int) -> str:
+        """The hardware address of that host, the same after every boot: others remember it."""
+        return ":".join(f"{byte:02x}" for byte in (2, 18, *ipaddress.ip_address(self.address(number)).packed))
+
     def create(self) -> None:
         """Lay the switch and the cable to this machine."""
         programs.run(["ip", "route", "add", "unreachable", str(self.subnet), "metric", LAST_RESORT])
@@ -94,9 +98,8 @@ class Network:
         """Make a host's namespace and plug it into the switch."""
         own = self.namespace(host)
         programs.run(["ip", "netns", "add", own])
-        programs.run(
-            ["ip", "-n", self.switch, "link", "add", host, "type", "veth", "peer", "name", "eth0", "netns", own]
-        )
+        cable = ["link", "add", host, "type", "veth", "peer", "name", "eth0", "address", self.mac(number), "netns", own]
+        programs.run(["ip", "-n", self.switch, *cable])
         programs.run(["ip", "-n", self.switch, "link", "set", host, "master", BRIDGE, "up"])
         programs.run(["ip", "-n", own, "address", "add", f"{self.address(number)}/24", "dev", "eth0"])
         programs.run(["ip", "-n", own, "link", "set", "eth0", "up"])

@@ -1,4 +1,3 @@
-import contextlib
 import json
 import os
 import shutil
@@ -10,9 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import requests
 from docker import APIClient
-from docker.errors import DockerException
 
 from transship.errors import LabError
 from transship.hosts.base import Completed
@@ -29,6 +26,7 @@ ENVIRONMENT = {"PATH": inside.PATH, "HOME": "/root", "LANG": "C.UTF-8"}
 NAMESPACES = ("-m", "-u", "-i", "-n", "-p", "-C")
 BOOT_S = 20.0
 SERVICE_S = 60.0
+SSH_PORT = 22
 BALLAST = "var/lib/ballast"
 
 
@@ -151,17 +149,21 @@ class Node:
         enter = ["nsenter", "-t", str(self.pid), *NAMESPACES, "--", "setsid", "--fork"]
         self._spawn(f"{Path(argv[0]).name}.log", [*_inside("join", *groups, "--"), *enter, *argv])
 
-    def wait_ssh(self) -> None:
-        """Return when sshd answers."""
+    def wait_port(self, port: int) -> None:
+        """Return when something on the host listens on a TCP port."""
 
-        def answers() -> bool:
+        def listens() -> bool:
             try:
-                with socket.create_connection((self.address, 22), timeout=1) as connection:
-                    return connection.recv(4) == b"SSH-"
+                with socket.create_connection((self.address, port), timeout=1):
+                    return True
             except OSError:
                 return False
 
-        wait_until(answers, SERVICE_S, f"sshd of {self.ssh_alias} answered ({self._last_words('sshd.log')})")
+        wait_until(listens, SERVICE_S, f"{self.ssh_alias} listened on port {port}")
+
+    def wait_ssh(self) -> None:
+        """Return when sshd listens."""
+        self.wait_port(SSH_PORT)
 
     def wait_docker(self) -> None:
         """Return when Docker answers. Raises `LabError` at once when its daemon gives up."""
@@ -169,8 +171,8 @@ class Node:
         def answers() -> bool:
             if self._docker_answers():
                 return True
-            if "failed to start daemon" in self._last_words("dockerd.log"):
-                raise LabError(f"dockerd of {self.ssh_alias} gave up: {self._last_words('dockerd.log')}")
+            if reason := self._gave_up():
+                raise LabError(f"dockerd of {self.ssh_alias} gave up: {reason}")
             return False
 
         wait_until(answers, SERVICE_S, f"Docker of {self.ssh_alias} answered")
@@ -212,6 +214,14 @@ class Node:
             for line in answer:
                 if "error" in line:
                     raise LabError(f"Docker of {self.ssh_alias} did not load {archive.name}: {line['error']}")
+
+    def push(self, reference: str, name: str) -> None:
+        """Give an image of the host another name, with a registry in front, and push it there."""
+        repository, _, tag = name.rpartition(":")
+        self.docker.tag(reference, repository, tag)
+        for line in self.docker.push(repository, tag, stream=True, decode=True):
+            if "error" in line:
+                raise LabError(f"{self.ssh_alias} could not push {name}: {line['error']}")
 
     def start_sshd(self) -> None:
         self.spawn(["/usr/sbin/sshd", "-e", "-D"])
@@ -294,13 +304,19 @@ class Node:
         return APIClient(base_url=f"unix://{self.root}/run/docker.sock", version="auto", timeout=120)
 
     def _docker_answers(self) -> bool:
-        if not (self.root / "run/docker.sock").exists():
-            return False
-        try:
-            with contextlib.closing(self._connect()) as client:
-                return bool(client.ping())
-        except (DockerException, requests.RequestException):
-            return False
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            try:
+                connection.connect(str(self.root / "run/docker.sock"))
+                connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+                return b" 200 " in connection.recv(100)
+            except OSError:
+                return False
+
+    def _gave_up(self) -> str:
+        """Why dockerd ended by itself, or nothing."""
+        lines = (self.folder / "dockerd.log").read_text(errors="replace").splitlines()
+        return next((line for line in lines if line.startswith("failed to start daemon")), "")
 
     def _spawn(self, log: str, argv: Sequence[str]) -> None:
         command: list[str] = [programs.find(argv[0]), *argv[1:]]
@@ -329,7 +345,7 @@ def _command(process: ProcessId) -> str:
         return ""
 
 
-def seed_daemon(options: HostOptions, more: Mapping[str, Any]) -> dict[str, Any]:
+def daemon_settings(options: HostOptions, more: Mapping[str, Any]) -> dict[str, Any]:
     """Docker's daemon.json for a host."""
     store: dict[str, Any] = (
         {"features": {"containerd-snapshotter": True}}

@@ -24,7 +24,7 @@ class Seed:
     sshd: Mapping[str, str]
     daemon: Mapping[str, Any]
     files: Mapping[str, str] = field(default_factory=dict)
-    """More files of the host, by path."""
+    """More files of the host, by path. Those named `*.key` are for root alone."""
 
     def write(self, folder: Path) -> str:
         """Write the files into a fresh folder and return the host's new public key."""
@@ -52,10 +52,12 @@ class Seed:
 
 
 def _put(root: Path, name: str, text: str) -> None:
-    """Write a file that everyone may read, whatever the umask is: what is here covers what is below."""
+    """Write a file with modes that do not depend on the umask: what is here covers what is below."""
     path = root / name
     for parent in reversed(path.relative_to(root).parents):
         (root / parent).mkdir(exist_ok=True)
         (root / parent).chmod(0o755)
+    path.touch(mode=0o600)
     path.write_text(text)
-    path.chmod(0o644)
+    if path.suffix != ".key":
+        path.chmod(0o644)
