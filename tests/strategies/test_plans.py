@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tests.plan.observed import SEEN, seen
-from transship.plan.options import MoveOptions
+from transship.plan.options import MoveOptions, StrategyName
 from transship.plan.steps import Plan
 from transship.spec.model import Mount, NetworkAttachment, NetworkSpec, VolumeSpec
 from transship.strategies.choose import STRATEGIES, choose
@@ -24,7 +24,7 @@ def test_equal_observations_give_equal_plans(strategy: object) -> None:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_every_strategy_fences_before_it_stops_and_stops_before_it_starts(strategy: str) -> None:
+def test_every_strategy_fences_before_it_stops_and_stops_before_it_starts(strategy: StrategyName) -> None:
     plan = STRATEGIES[strategy].plan(SEEN, MoveOptions(), ID)
     order = words(plan)
     assert order.index("Fence") < order.index("StopSource") < order.index("StartTarget") < order.index("ProveHealthy")
@@ -33,7 +33,7 @@ def test_every_strategy_fences_before_it_stops_and_stops_before_it_starts(strate
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_what_could_let_two_copies_run_guards_the_undo(strategy: str) -> None:
+def test_what_could_let_two_copies_run_guards_the_undo(strategy: StrategyName) -> None:
     plan = STRATEGIES[strategy].plan(SEEN, MoveOptions(), ID)
     guarding = {type(step).__name__ for step in (*plan.prepare, *plan.cutover) if step.guards}
     assert guarding == {"Fence", "StopSource", "StartTarget"}

@@ -20,7 +20,7 @@ from transship.strategies.choose import STRATEGIES
 
 RATE = "100mbit"
 PORT = 8080
-COUNTS = "/usr/share/nginx/html/count"
+COUNTS = "/var/www/html/count"
 PROGRAM = f"""
 i=$(cat {COUNTS} 2>/dev/null || echo 0); echo $i > /started-at
 while :; do i=$((i+1)); echo $i > {COUNTS}.new; mv {COUNTS}.new {COUNTS}; sleep 0.05; done &
@@ -52,7 +52,7 @@ def main() -> int:
     out.print(
         f"[bold]Two Docker hosts on this machine, each behind a link of {RATE}[/bold] (the first time, their system"
     )
-    out.print("is fetched and unpacked, which takes a minute or two; later it takes seconds)")
+    out.print("(the first time their system is fetched and unpacked: a minute or two; later it takes seconds)")
     options = LabOptions(name=f"demo-{os.getpid()}", hosts=(HostOptions(), HostOptions()))
     with Lab(options) as lab:
         nodes = (lab.hosts["h1"], lab.hosts["h2"])

@@ -1,14 +1,15 @@
+from collections.abc import Mapping
 from dataclasses import replace
 
 from transship.plan.checks import check
 from transship.plan.observation import Observation
-from transship.plan.options import MoveOptions
+from transship.plan.options import MoveOptions, StrategyName
 from transship.plan.steps import Plan
 from transship.strategies.base import Strategy
 from transship.strategies.export_import import ExportImport
 from transship.strategies.stop_start import StopStart
 
-STRATEGIES: dict[str, Strategy] = {strategy.name: strategy for strategy in (StopStart(), ExportImport())}
+STRATEGIES: Mapping[StrategyName, Strategy] = {"stop-start": StopStart(), "export-import": ExportImport()}
 
 
 def choose(seen: Observation, options: MoveOptions, migration: str) -> Plan:
@@ -19,7 +20,7 @@ def choose(seen: Observation, options: MoveOptions, migration: str) -> Plan:
     return replace(strategy.plan(seen, options, migration), reason=reason, findings=findings)
 
 
-def _advise(seen: Observation) -> tuple[str, str]:
+def _advise(seen: Observation) -> tuple[StrategyName, str]:
     count = seen.state.changed_paths
     if count:
         return "export-import", f"the container has written {count} paths of its own filesystem, which only this keeps"
