@@ -81,6 +81,9 @@ class LocalHost:
             return self._api
 
     def _open(self) -> Api:
+        # Asked first, as the SDK leaves a socket open that it could not connect.
+        if trouble := self.trouble():
+            raise trouble
         try:
             return open_api(str(self._address), tls=self._tls())
         except TLSParameterError as error:

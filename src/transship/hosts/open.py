@@ -12,17 +12,20 @@ def open_host(address: str, *, ssh_config: Path | None = None) -> SshHost | Loca
     `ssh_config` is read by ssh instead of the user's own file. Raises `UsageError` for an address that is none, and
     the `HostError` that tells why host or daemon cannot be used; then nothing is left open.
     """
-    target = contexts.resolve(address)
-    host = _host(address, target, ssh_config)
+    return connect(address, contexts.resolve(address), ssh_config=ssh_config)
+
+
+def connect(name: str, address: Address, *, ssh_config: Path | None = None) -> SshHost | LocalHost:
+    """Connect to the host at `address`, which the user calls `name`. Raises as `open_host`."""
+    host: SshHost | LocalHost
+    match address:
+        case SshAddress():
+            host = SshHost(name, address, config=ssh_config)
+        case _:
+            host = LocalHost(name, address)
     try:
         host.api()
     except BaseException:
         host.close()
         raise
     return host
-
-
-def _host(name: str, address: Address, ssh_config: Path | None) -> SshHost | LocalHost:
-    if isinstance(address, SshAddress):
-        return SshHost(name, address, config=ssh_config)
-    return LocalHost(name, address)
