@@ -17,8 +17,11 @@ from transship.errors import (
     TransshipError,
 )
 from transship.hosts.base import Host
-from transship.hosts.contexts import default_source
+from transship.hosts.contexts import default_source, list_contexts
+from transship.hosts.facts import Facts, Link, measure_link, observe_criu, observe_host
 from transship.hosts.open import open_host
+from transship.hosts.readiness import Readiness, readiness
+from transship.hosts.survey import Answer, survey
 from transship.metrics.downtime import Prober
 from transship.metrics.events import Listener, Recorder
 from transship.observe import observe
@@ -57,6 +60,30 @@ class Journey:
     source: str = field(default_factory=default_source)
     ssh_config: Path | None = None
     opener: Opener | None = None
+
+
+def contexts(*, ssh_config: Path | None = None) -> list[Answer]:
+    """Every Docker context, the default one first, and whether its daemon answers. Raises `UsageError`."""
+    return survey(list_contexts(), ssh_config=ssh_config)
+
+
+@dataclass(frozen=True, slots=True)
+class HostCheck:
+    """What was observed of a host, for which strategies it can serve, and its link's speed if that was asked for."""
+
+    facts: Facts
+    readiness: tuple[Readiness, ...]
+    link: Link | None
+
+
+def check_host(address: str, *, ssh_config: Path | None = None, with_link: bool = False) -> HostCheck:
+    """Observe a host; nothing is changed there. `with_link` sends and fetches random bytes for about a second.
+
+    Raises `UsageError` for an address that is none, and the `HostError` that tells why the host cannot be used.
+    """
+    with open_host(address, ssh_config=ssh_config) as host:
+        facts = observe_criu(host, observe_host(host))
+        return HostCheck(facts, readiness(facts), measure_link(host) if with_link else None)
 
 
 def plan(journey: Journey, options: MoveOptions | None = None, *, listener: Listener | None = None) -> Plan:

@@ -34,6 +34,11 @@ KEEPS_FILES = {"export-import"}
 out = Console(highlight=False)
 
 
+def say(text: str) -> None:
+    """Print a line, however long."""
+    out.print(text, soft_wrap=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What one strategy did to the counter: its last value on the source, and where the target went on."""
@@ -49,15 +54,13 @@ class Outcome:
 
 def main() -> int:
     """Run the demo; 0 when every strategy kept what it promises to keep."""
-    out.print(
-        f"[bold]Two Docker hosts on this machine, each behind a link of {RATE}[/bold] (the first time, their system"
-    )
-    out.print("(the first time their system is fetched and unpacked: a minute or two; later it takes seconds)")
+    say(f"[bold]Two Docker hosts on this machine, each behind a link of {RATE}[/bold]")
+    say("(the first time their system is fetched and unpacked: a minute or two; later it takes seconds)")
     options = LabOptions(name=f"demo-{os.getpid()}", hosts=(HostOptions(), HostOptions()))
     with Lab(options) as lab:
         nodes = (lab.hosts["h1"], lab.hosts["h2"])
         for node in nodes:
-            out.print(f"  {node.ssh_alias}: ssh://root@{node.address}, Docker {node.docker.version()['Version']}")
+            say(f"  {node.ssh_alias}: ssh://root@{node.address}, Docker {node.docker.version()['Version']}")
         return verdict([demonstrate(lab, *nodes, strategy) for strategy in STRATEGIES])
 
 
@@ -105,12 +108,12 @@ def verdict(outcomes: list[Outcome]) -> int:
     """Say what each strategy kept, and whether that is what it promises."""
     out.rule("[bold]the counter in the container's filesystem")
     for each in outcomes:
-        out.print(
+        say(
             f"  {each.strategy:<14} stood at {each.last_on_source} when the source stopped, "
             f"went on from {each.first_on_target} on the target: {'kept' if each.kept else 'begun anew'}"
         )
     broken = [each.strategy for each in outcomes if each.kept != (each.strategy in KEEPS_FILES)]
-    out.print(f"[bold red]not as promised: {', '.join(broken)}" if broken else "As each of them promises.")
+    say(f"[bold red]not as promised: {', '.join(broken)}" if broken else "As each of them promises.")
     return 1 if broken else 0
 
 
