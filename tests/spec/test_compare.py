@@ -38,6 +38,11 @@ def test_what_differs_is_said_without_secrets(change: Any, field: str, what: str
     assert found(spec_of(container()), spec_of(container(**change))) == {field: what}
 
 
+def test_of_a_field_that_is_not_known_no_value_is_shown() -> None:
+    one, other = (spec_of(container(host_config={"Novel": value})) for value in (SECRET, "x"))
+    assert found(one, other) == {"host_config.Novel": "differs"}
+
+
 def test_it_does_not_matter_who_says_it() -> None:
     by_image = spec_of(container())
     by_user = replace(by_image, image=replace(by_image.image, config={}), config=by_image.image.config)

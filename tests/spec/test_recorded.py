@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.spec.daemon import Document
+from transship.spec import fields
 from transship.spec.compare import differences
 from transship.spec.extract import Surroundings, extract, network_names, unknown_fields, volume_names
 from transship.spec.merge import IMAGE_FIELDS, merged
@@ -58,6 +59,8 @@ def test_read_rendered_and_read_again_it_is_the_same(version: str) -> None:
 def test_no_field_is_unknown_and_none_is_left_out(version: str) -> None:
     document = recorded(version)
     assert unknown_fields(document["container"]) == ()
+    assert document["container"]["Config"].keys() <= fields.CONFIG.keys()
+    assert document["container"]["HostConfig"].keys() <= fields.HOST_CONFIG.keys()
     assert network_names(document["container"]) == tuple(sorted(document["networks"]))
     assert volume_names(document["container"]) == tuple(sorted(document["volumes"]))
 

@@ -57,7 +57,7 @@ def test_one_network_at_create_and_the_others_after_it_where_it_cannot() -> None
     assert [name for name, _ in connections(spec, OLD)] == ["back"]
 
 
-def test_what_an_old_daemon_would_drop_is_named() -> None:
+def test_what_the_daemon_would_drop_is_named() -> None:
     mounts = [{"Type": "volume", "Source": "v", "Target": "/v", "VolumeOptions": {"Subpath": "a"}}]
     spec = spec_of(
         container(
@@ -72,6 +72,8 @@ def test_what_an_old_daemon_would_drop_is_named() -> None:
         "HostConfig.Mounts[/v].VolumeOptions.Subpath",
     )
     assert lost_fields(spec, NEW) == ()
+    kernel_memory = spec_of(container(host_config={"KernelMemory": 1}))
+    assert (lost_fields(kernel_memory, OLD), lost_fields(kernel_memory, NEW)) == ((), ("HostConfig.KernelMemory",))
     assert lost_fields(on_two_networks(), OLD) == (
         "NetworkingConfig.back.GwPriority",
         "NetworkingConfig.back.MacAddress",

@@ -32,7 +32,7 @@ def test_created_and_read_back_it_is_the_same(daemons: dict[str, Daemon], suite:
 
     @seed(SEED)
     @settings(
-        max_examples=25,
+        max_examples=20,
         deadline=None,
         database=None,
         print_blob=True,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from transship.spec import fields
 from transship.spec.codec import Json, encode
 from transship.spec.merge import merged
 from transship.spec.model import ContainerSpec, ImageRef
@@ -116,9 +117,16 @@ def _what(path: str, old: Any, new: Any) -> str:
         return _changed_names(old, new)
     if path == "config.Env":
         return _changed_names(_variables(old), _variables(new)) or "the order differs"
-    if path in _SECRET or path.endswith(_SECRET_ENDS):
+    if path in _SECRET or path.endswith(_SECRET_ENDS) or _unknown(path):
         return "differs"
     return f"{old!r} became {new!r}"
+
+
+def _unknown(path: str) -> bool:
+    """Whether nothing is known of this field, not even that it is no secret."""
+    part, _, name = path.partition(".")
+    known = {"config": fields.CONFIG, "host_config": fields.HOST_CONFIG}.get(part)
+    return known is not None and name not in known
 
 
 def _variables(entries: list[str]) -> dict[str, str]:

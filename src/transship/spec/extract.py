@@ -12,7 +12,7 @@ from transship.spec.mounts import mounts_of, volume_name, volumes_of
 from transship.spec.networks import Surroundings, attachments_of, network_mode_of
 from transship.spec.shape import sparse
 
-__all__ = ["Surroundings", "extract", "image_ref", "unknown_fields"]
+__all__ = ["Surroundings", "extract", "image_ref", "network_names", "unknown_fields", "volume_names"]
 
 
 def extract(
@@ -31,10 +31,11 @@ def extract(
     around = around or Surroundings()
     try:
         return _extract(container, image, networks, volumes, around)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SpecError(
-            f"Docker's description of the container lacks or garbles a part: {type(error).__name__}."
-        ) from error
+    except KeyError as error:
+        raise SpecError(f"Docker's description of the container lacks {error}.") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        # not the error's own words: they may quote a value
+        raise SpecError("Docker's description of the container has a part that Docker would not write so.") from error
 
 
 def network_names(container: Json) -> tuple[str, ...]:

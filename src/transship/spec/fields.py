@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 ApiVersion = tuple[int, int]
 
 _ALWAYS: ApiVersion = (1, 41)
+_NEVER: ApiVersion = (9, 0)
 
 
 def _since(always: str, later: Mapping[str, ApiVersion]) -> Mapping[str, ApiVersion]:
@@ -21,7 +22,7 @@ HOST_CONFIG: Mapping[str, ApiVersion] = _since(
     "Binds ContainerIDFile LogConfig NetworkMode PortBindings RestartPolicy AutoRemove VolumeDriver VolumesFrom "
     "ConsoleSize CapAdd CapDrop CgroupnsMode Dns DnsOptions DnsSearch ExtraHosts GroupAdd IpcMode Cgroup Links "
     "OomScoreAdj PidMode Privileged PublishAllPorts ReadonlyRootfs SecurityOpt StorageOpt Tmpfs UTSMode UsernsMode "
-    "ShmSize Sysctls Runtime Isolation Mounts MaskedPaths ReadonlyPaths Init Capabilities "
+    "ShmSize Sysctls Runtime Isolation Mounts MaskedPaths ReadonlyPaths Init "
     "CpuShares Memory NanoCpus CgroupParent BlkioWeight BlkioWeightDevice BlkioDeviceReadBps BlkioDeviceWriteBps "
     "BlkioDeviceReadIOps BlkioDeviceWriteIOps CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime CpusetCpus "
     "CpusetMems Devices DeviceCgroupRules DeviceRequests KernelMemory KernelMemoryTCP MemoryReservation MemorySwap "
@@ -45,11 +46,21 @@ MOUNT_OPTIONS: Mapping[str, Mapping[str, ApiVersion]] = {
 HEALTHCHECK: Mapping[str, ApiVersion] = _since("Test Interval Timeout StartPeriod Retries", {"StartInterval": (1, 44)})
 
 
+_FORGOTTEN: Mapping[str, ApiVersion] = {"KernelMemory": (1, 42)}
+"""Fields that later versions take without a word, and the first that ignores them."""
+
+
 def unknown(names: Iterable[str], known: Mapping[str, ApiVersion]) -> tuple[str, ...]:
     """The names that are not among the known ones, sorted."""
     return tuple(sorted(name for name in names if name not in known))
 
 
-def too_new(names: Iterable[str], known: Mapping[str, ApiVersion], api_version: ApiVersion) -> tuple[str, ...]:
+def ignored(names: Iterable[str], known: Mapping[str, ApiVersion], api_version: ApiVersion) -> tuple[str, ...]:
     """The known names that a daemon of `api_version` would silently ignore, sorted."""
-    return tuple(sorted(name for name in names if known.get(name, _ALWAYS) > api_version))
+    return tuple(
+        sorted(
+            name
+            for name in names
+            if known.get(name, _ALWAYS) > api_version or _FORGOTTEN.get(name, _NEVER) <= api_version
+        )
+    )

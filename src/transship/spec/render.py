@@ -76,14 +76,14 @@ def volume_body(volume: VolumeSpec) -> dict[str, Any]:
 
 def lost_fields(spec: ContainerSpec, api_version: ApiVersion) -> tuple[str, ...]:
     """What the spec says and a daemon of `api_version` would ignore without a word, as paths."""
-    lost = [f"HostConfig.{name}" for name in fields.too_new(spec.host_config, fields.HOST_CONFIG, api_version)]
+    lost = [f"HostConfig.{name}" for name in fields.ignored(spec.host_config, fields.HOST_CONFIG, api_version)]
     health = spec.config.get("Healthcheck", {})
-    lost += [f"Config.Healthcheck.{name}" for name in fields.too_new(health, fields.HEALTHCHECK, api_version)]
+    lost += [f"Config.Healthcheck.{name}" for name in fields.ignored(health, fields.HEALTHCHECK, api_version)]
     for mount in spec.mounts:
         where = f"HostConfig.Mounts[{mount.target}]"
-        lost += [f"{where}.{name}" for name in fields.too_new(mount.options, fields.MOUNT, api_version)]
+        lost += [f"{where}.{name}" for name in fields.ignored(mount.options, fields.MOUNT, api_version)]
         for part, known in fields.MOUNT_OPTIONS.items():
-            names = fields.too_new(mount.options.get(part) or {}, known, api_version)
+            names = fields.ignored(mount.options.get(part) or {}, known, api_version)
             lost += [f"{where}.{part}.{name}" for name in names]
     for item in spec.networks:
         where = f"NetworkingConfig.{item.network.name}"
