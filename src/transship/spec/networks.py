@@ -103,7 +103,7 @@ class _Mac:
     The API shows both in the same field of the endpoint. Up to 1.51 `Config.MacAddress` is the configured one of the
     container's own network (but 25.0.0 put generated ones there, too). Up to Docker 27 a generated address is 02:42
     followed by the IPv4 address; since 28 it is random, with the bit of a locally administered address set. A
-    container that does not run has no generated address.
+    container that never ran shows the configured address, one that was stopped shows none.
     """
 
     container: Json
