@@ -7,12 +7,17 @@ from itertools import count
 import pytest
 
 from transship.lab import HostOptions, Lab, LabOptions
+from transship.lab.cgroups import hierarchies
 from transship.lab.lab import remove_abandoned
+from transship.lab.options import CgroupVersion
 
 MakeLab = Callable[[LabOptions], Lab]
 
 IS_ROOT = os.geteuid() == 0
 REASON = "needs root, because it runs real Docker hosts in network namespaces"
+WITH_LIMITS: CgroupVersion = "v1" if any(not tree.unified for tree in hierarchies()) else "v2"
+"""The version of control groups that limits memory and CPU in a host of this machine."""
+
 _numbers = count(1)
 
 

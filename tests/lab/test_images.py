@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import own_name
+from tests.conftest import WITH_LIMITS, own_name
 from transship.errors import UsageError
 from transship.lab import HostOptions, Lab, LabOptions, images
 from transship.lab.node import Node
@@ -28,7 +28,7 @@ def mixed() -> Iterator[Lab]:
     hosts = (
         HostOptions(),
         HostOptions(suite="sid", store="containerd"),
-        HostOptions(suite="bookworm", cgroup="v1"),
+        HostOptions(suite="bookworm", cgroup=WITH_LIMITS),
     )
     with Lab(LabOptions(name=own_name(), hosts=hosts, registry="tls")) as running:
         yield running

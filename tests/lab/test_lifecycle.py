@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from tests.conftest import MakeLab, own_name
+from tests.conftest import WITH_LIMITS, MakeLab, own_name
 from tests.lab import traces
 from transship.errors import LabError
 from transship.lab import HostOptions, Lab, LabOptions, record
@@ -43,7 +43,7 @@ def reached(found: LabRecord, moment: str) -> None:
 
 
 def test_a_lab_that_is_taken_down_leaves_nothing() -> None:
-    with Lab(LabOptions(name=own_name(), hosts=(HostOptions(disk="100M"), HostOptions(cgroup="v1")))) as lab:
+    with Lab(LabOptions(name=own_name(), hosts=(HostOptions(disk="100M"), HostOptions(cgroup=WITH_LIMITS)))) as lab:
         for node in lab.nodes:
             lab.load(node, "busybox")
             node.output(["docker", "run", "-d", "--restart", "always", "busybox", "sleep", "600"])
@@ -126,7 +126,7 @@ def test_a_lab_stays_up_until_it_is_taken_down() -> None:
 
 def test_a_failed_up_names_the_cause_and_leaves_nothing() -> None:
     name = own_name()
-    options = LabOptions(name=name, hosts=(HostOptions(daemon={"storage-driver": "nonsense"}),))
+    options = LabOptions(name=name, hosts=(HostOptions(daemon={"nonsense": True}),))
     with pytest.raises(LabError, match="nonsense"), Lab(options):
         pytest.fail("such a host cannot be")
     assert traces.everything_named(name) == []

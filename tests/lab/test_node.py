@@ -1,9 +1,8 @@
 from functools import partial
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import MakeLab
+from tests.conftest import WITH_LIMITS, MakeLab
 from transship.errors import LabError
 from transship.lab import HostOptions, Lab, LabOptions
 from transship.lab.node import Node
@@ -103,25 +102,14 @@ def test_sshd_is_set_up_as_asked(make_lab: MakeLab) -> None:
     assert "maxsessions 2\n" in effective
 
 
-def test_a_host_with_cgroup_v1_has_real_limits(make_lab: MakeLab) -> None:
-    if not Path("/sys/fs/cgroup/memory").exists():
-        pytest.skip("this machine has no cgroup version 1")
-    lab = make_lab(LabOptions(hosts=(HostOptions(cgroup="v1"),)))
+def test_limits_hold_where_the_host_has_the_controllers(make_lab: MakeLab) -> None:
+    lab = make_lab(LabOptions(hosts=(HostOptions(cgroup=WITH_LIMITS),)))
     node = lab.nodes[0]
     lab.load(node, "busybox")
-    command = [
-        "docker",
-        "run",
-        "--rm",
-        "--memory",
-        "32m",
-        "busybox",
-        "sh",
-        "-c",
-        "dd if=/dev/zero of=/dev/null bs=64M count=1",
-    ]
-    assert node.docker.info()["CgroupVersion"] == "1"
-    assert node.run(command).status == 137
+    allocate = ["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"]
+    assert f"v{node.docker.info()['CgroupVersion']}" == WITH_LIMITS
+    assert node.run(["docker", "run", "--rm", "--memory", "128m", "busybox", *allocate]).status == 0
+    assert node.run(["docker", "run", "--rm", "--memory", "32m", "busybox", *allocate]).status == 137
 
 
 def test_the_end_of_a_program_is_a_result_or_an_error(lab: Lab) -> None:

@@ -1,3 +1,5 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,28 @@ def test_a_build_that_fails_leaves_the_cache_as_it_was(tmp_path: Path, monkeypat
     with pytest.raises(LabError, match="failed"):
         wanted.ready(f"file://{tmp_path}/no-mirror", Recorder())
     assert [path for path in tmp_path.rglob("*") if path.is_file() and not path.name.endswith(".lock")] == []
+
+
+def test_two_builders_build_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    both_wait = threading.Barrier(2)
+    built: list[Path] = []
+
+    def unpack(suite: str, packages: object, folder: Path, mirror: str) -> None:
+        built.append(folder)
+        for name in ("etc/ssh", "var/cache/apt/archives", "var/lib/apt/lists"):
+            (folder / name).mkdir(parents=True)
+
+    def build() -> Path:
+        both_wait.wait(10)
+        return RootFilesystem("trixie", (), users=False).ready("file:///none", Recorder())
+
+    monkeypatch.setattr(rootfs, "debootstrap", unpack)
+    with ThreadPoolExecutor() as pool:
+        first, second = (builder.result() for builder in [pool.submit(build), pool.submit(build)])
+    assert first == second
+    assert first.is_dir()
+    assert len(built) == 1
 
 
 def test_a_full_disk_is_noticed_before_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from transship.lab import places
 from transship.lab.lab import network_of
-from transship.lab.record import LabRecord
+from transship.lab.record import LabRecord, load_all
 
 
 def output(*argv: str) -> str:
@@ -15,11 +15,14 @@ def output(*argv: str) -> str:
 def of_kind(record: LabRecord) -> dict[str, list[str]]:
     """All that belongs to a lab, by kind."""
     network = network_of(record)
+    taken_over = any(lab.index == record.index and lab.name != record.name for lab in load_all())
     group = f"transship.{record.name}."
     return {
         "namespaces": _with(output("ip", "netns", "list"), f"transship.{record.name}"),
-        "links": _with(output("ip", "-o", "link"), f"{network.uplink}@"),
-        "routes": _with(output("ip", "route", "show", "table", "all"), str(network.subnet)),
+        "links": [
+            link for link in output("ip", "-o", "link").splitlines() if link.endswith(f"link-netns {network.switch}")
+        ],
+        "routes": [] if taken_over else _with(output("ip", "route", "show", "table", "all"), str(network.subnet)),
         "mounts": _with(Path("/proc/self/mountinfo").read_text(), f"transship.{record.name}", str(record.disks)),
         "groups": [str(path) for path in Path("/sys/fs/cgroup").rglob(f"{group}*")],
         "processes": [folder.name for folder in Path("/proc").glob("[0-9]*") if _runs_in(folder, group)],

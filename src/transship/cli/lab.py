@@ -26,6 +26,20 @@ lab_app = typer.Typer(
     """,
 )
 
+# a line with \b alone keeps the lines below it as they are
+UP_HELP = """Make a lab. It stays up until transship lab down, or until the machine is switched off.
+
+The first one of a suite takes a minute more, to unpack Debian into the cache. Nothing of the hosts' traffic leaves
+this machine. Images for --load: busybox, busybox-foreign (of another architecture), nginx, python, redis, postgres.
+
+\b
+Examples:
+  transship lab up --hosts 2 --rate 100mbit --load redis
+  transship lab up --name mixed --hosts 2:trixie,1:sid --registry tls
+
+Exit codes: 0 it is up; 2 wrong words; 7 it could not be made, and nothing of it is left.
+"""
+
 
 class StoreChoice(StrEnum):
     """The words of --store."""
@@ -64,8 +78,8 @@ Mirror = Annotated[str, typer.Option(metavar="URL", help="A Debian mirror; by de
 Load = Annotated[list[str] | None, typer.Option(metavar="IMAGE", help="Give every host this image; may be repeated.")]
 
 
-@lab_app.command()
-def up(  # noqa: PLR0913 - a command's options are what they are
+@lab_app.command(help=UP_HELP)
+def up(  # noqa: PLR0913 - its text is the help, and a command's options are what they are
     context: typer.Context,
     *,
     hosts: Hosts = "2",
@@ -79,19 +93,6 @@ def up(  # noqa: PLR0913 - a command's options are what they are
     load: Load = None,
     name: Name = "lab",
 ) -> None:
-    r"""Make a lab. It stays up until transship lab down, or until the machine is switched off.
-
-    \b
-    The first one of a suite takes a minute more, to unpack Debian into the cache. Nothing of the hosts' traffic leaves
-    this machine. Images for --load: busybox, busybox-foreign (of another architecture), nginx, python, redis, postgres.
-
-    \b
-    Examples:
-      transship lab up --hosts 2 --rate 100mbit --load redis
-      transship lab up --name mixed --hosts 2:trixie,1:sid --registry tls
-
-    Exit codes: 0 it is up; 2 wrong words; 7 it could not be made, and nothing of it is left.
-    """
     from transship.cli.output import Progress  # noqa: PLC0415
     from transship.lab import HostOptions, Lab, LabOptions  # noqa: PLC0415
     from transship.lab.options import parse_hosts  # noqa: PLC0415

@@ -112,7 +112,13 @@ def _delegate(root: Path) -> None:
     controllers = (root / "cgroup.controllers").read_text().split()
     enabled = (root / "cgroup.subtree_control").read_text().split()
     for name in inside.CONTROLLERS.intersection(controllers).difference(enabled):
-        (root / "cgroup.subtree_control").write_text(f"+{name}")
+        try:
+            (root / "cgroup.subtree_control").write_text(f"+{name}")
+        except OSError as error:
+            raise LabError(
+                f"the control group {root} does not hand the controller {name} down: {error.strerror}",
+                hint="run the lab on the machine itself, or in a container that owns its control groups",
+            ) from error
 
 
 def _removed(folder: Path) -> bool:

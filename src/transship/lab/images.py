@@ -3,6 +3,7 @@ import json
 import os
 import platform
 import random
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -182,18 +183,21 @@ class ImageStore:
     def _install(self, path: Path, image: Image) -> None:
         """Write what the installation of the packages changes in the base."""
         base = BASE.ready(self.mirror, self.recorder)
-        with TemporaryDirectory(dir=self.folder) as folder:
+        folder = path.with_suffix(".install")  # a fixed name, so that what a killed builder left does not stay
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
             spec = {name: f"{folder}/{name}" for name in ("upper", "work", "root")}
             for own in spec.values():
-                Path(own).mkdir()
+                Path(own).mkdir(parents=True)
             Path(spec["upper"]).chmod(0o755)
-            file = Path(folder, "spec.json")
             what = {"packages": image.packages, "files": dict(image.files), "removed": image.removed}
+            file = folder / "spec.json"
             file.write_text(json.dumps({**spec, "lower": str(base), **what}))
-            isolated(
-                [sys.executable, "-I", "-S", install.__file__, str(file)], env={**os.environ, **proxy_environment()}
-            )
+            program = [sys.executable, "-I", "-S", install.__file__, str(file)]
+            isolated(program, env={**os.environ, **proxy_environment()})
             archive.write_tree(path, Path(spec["upper"]), left_out=LEFT_OUT)
+        finally:
+            shutil.rmtree(folder)
 
     def _kept(self, name: str, recipe: object, build: Callable[[Path], None]) -> Path:
         """Return a file of the cache, built first if it is not there; two builders do not collide."""

@@ -11,16 +11,19 @@ from typing import Self
 
 from transship.errors import LabError
 from transship.lab import access, places, programs, record, registry
+from transship.lab.cgroups import hierarchies
 from transship.lab.images import ImageStore
 from transship.lab.netns import Network
 from transship.lab.node import Node, daemon_settings
 from transship.lab.options import LabOptions
+from transship.lab.processes import ProcessId
 from transship.lab.record import LabRecord
 from transship.lab.rootfs import RootFilesystem
 from transship.lab.seed import Seed
 from transship.metrics.events import Recorder
 
 PROGRAMS = ("ip", "tc", "unshare", "nsenter", "mount", "setsid", "pivot_root", "ssh-keygen", "losetup", "mkfs.ext4")
+CLEANING = places.STATE / ".cleaning"
 
 
 class Lab:
@@ -55,7 +58,7 @@ class Lab:
 
     @classmethod
     def open(cls, name: str) -> Self:
-        """Find a lab that is up. Raises `LabError` when there is none of that name, or not completely."""
+        """Find a lab that is up. Raises `LabError` when there is none of that name, or when its process has died."""
         found = record.load(name)
         if found is None:
             raise LabError(f"there is no lab {name}", hint="transship lab list shows those that are up")
@@ -150,11 +153,15 @@ class Lab:
         require_root()
         for program in PROGRAMS:
             programs.find(program)
+        require_cgroups(self.options)
         for suite in sorted({host.suite for host in self.options.hosts}):
             RootFilesystem.host(suite).ready(self.options.mirror, self._recorder)
         remove_abandoned(self.options.name)
         try:
-            self._record = record.claim(self.options)
+            with record.free_subnet(self.options.name) as index:
+                disks = places.cache() / "disks" / self.options.name
+                self._record = LabRecord(self.options, index, ProcessId.of(os.getpid()), disks)
+                self._record.save()
             self._build()
         except BaseException:
             self.down()
@@ -233,15 +240,26 @@ def remove(lab: LabRecord) -> None:
 def take_down(name: str) -> None:
     """Remove the lab of this name, if there is one: up, or left by an ended process."""
     require_root()
-    if found := record.load(name):
-        remove(found)
+    with places.locked(CLEANING):
+        if found := record.load(name):
+            remove(found)
 
 
 def remove_abandoned(name: str = "") -> None:
     """Remove what killed processes left: of the lab with this name, or of all."""
-    for lab in record.load_all():
-        if lab.abandoned and name in {"", lab.name}:
-            remove(lab)
+    require_root()
+    with places.locked(CLEANING):
+        for lab in record.load_all():
+            if lab.abandoned and name in {"", lab.name}:
+                remove(lab)
+
+
+def require_cgroups(options: LabOptions) -> None:
+    """Raise `LabError` when a host is to have cgroup version 1 and this machine has none."""
+    if any(host.cgroup == "v1" for host in options.hosts) and all(tree.unified for tree in hierarchies()):
+        raise LabError(
+            "this machine has no cgroup version 1", hint="leave --cgroup v1 away: limits work without it here"
+        )
 
 
 def require_root() -> None:

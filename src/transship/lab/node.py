@@ -171,8 +171,8 @@ class Node:
         def answers() -> bool:
             if self._docker_answers():
                 return True
-            if reason := self._gave_up():
-                raise LabError(f"dockerd of {self.ssh_alias} gave up: {reason}")
+            if not self._runs("dockerd", "setsid"):  # the latter is about to become the former
+                raise LabError(f"dockerd of {self.ssh_alias} gave up: {self._dockerd_last_words()}")
             return False
 
         wait_until(answers, SERVICE_S, f"Docker of {self.ssh_alias} answered")
@@ -313,10 +313,13 @@ class Node:
             except OSError:
                 return False
 
-    def _gave_up(self) -> str:
-        """Why dockerd ended by itself, or nothing."""
-        lines = (self.folder / "dockerd.log").read_text(errors="replace").splitlines()
-        return next((line for line in lines if line.startswith("failed to start daemon")), "")
+    def _runs(self, *names: str) -> bool:
+        return any(_command(process) in names for process in self.group.processes())
+
+    def _dockerd_last_words(self) -> str:
+        """What dockerd said as it ended, which is not a line of its log."""
+        lines = (self.folder / "dockerd.log").read_bytes().splitlines()
+        return programs.last_words(b"\n".join(line for line in lines if not line.startswith(b"time=")))
 
     def _spawn(self, log: str, argv: Sequence[str]) -> None:
         command: list[str] = [programs.find(argv[0]), *argv[1:]]

@@ -1,5 +1,7 @@
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -8,6 +10,8 @@ from transship.errors import LabError
 from transship.lab import netns, places
 from transship.lab.options import LabOptions
 from transship.lab.processes import ProcessId
+
+FORBIDDEN = "the labs of this machine belong to root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +65,33 @@ def load(name: str) -> LabRecord | None:
     except FileNotFoundError:
         return None
     except PermissionError as error:
-        raise LabError("the labs of this machine belong to root", hint="run it as root") from error
+        raise LabError(FORBIDDEN, hint="run it as root") from error
     owner = ProcessId(*data["owner"]) if data["owner"] else None
     return LabRecord(LabOptions.from_json(data["options"]), data["index"], owner, Path(data["disks"]))
 
 
 def load_all() -> list[LabRecord]:
     """Every lab of this machine, by name."""
+    if places.STATE.exists() and not os.access(places.STATE, os.R_OK | os.X_OK):
+        raise LabError(FORBIDDEN, hint="run it as root")
     names = sorted(file.parent.name for file in places.STATE.glob("*/lab.json"))
     return [record for name in names if (record := load(name))]
 
 
-def claim(options: LabOptions) -> LabRecord:
-    """Take a free subnet and the name for a new lab of this process. Raises `LabError` when the name is taken.
+@contextmanager
+def free_subnet(name: str) -> Iterator[int]:
+    """Find a subnet for a new lab of this name. Nobody else finds it before the block, which saves the record, ends.
 
-    What an abandoned lab of this name left must have been removed before.
+    Raises `LabError` when the name is taken; what an abandoned lab of this name left must have been removed before.
     """
     with places.locked(places.STATE / ".lock"):
-        if load(options.name):
+        if load(name):
             raise LabError(
-                f"the lab {options.name} exists already",
-                hint=f"transship lab down --name {options.name}, or take another name",
+                f"the lab {name} exists already",
+                hint=f"transship lab down --name {name}, or take another name",
             )
         taken = {record.index for record in load_all()} | netns.used_indexes()
         free = next((index for index in range(netns.LABS) if index not in taken), None)
         if free is None:
             raise LabError(f"no subnet of {netns.RANGE} is free on this machine", hint="take labs down")
-        record = LabRecord(options, free, ProcessId.of(os.getpid()), places.cache() / "disks" / options.name)
-        record.save()
-        return record
+        yield free
