@@ -1,12 +1,14 @@
 """A daemon that answers as it is told: what a real one does too seldom to wait for."""
 
 import json
+import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -85,15 +87,41 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
 
+class _TlsServer(ThreadingHTTPServer):
+    def __init__(self, context: ssl.SSLContext, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self._context = context
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        return self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up on a certificate is what some tests are about."""
+
+
 @contextmanager
 def scripted(path: Path) -> Iterator[Script]:
     """Serve at the socket `path` while the block runs."""
     script = Script()
-    with _Server(str(path), _handler(script)) as server:
-        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        serving.start()
-        try:
-            yield script
-        finally:
-            server.shutdown()
-            serving.join()
+    with _Server(str(path), _handler(script)) as server, _serving(server):
+        yield script
+
+
+@contextmanager
+def scripted_tls(context: ssl.SSLContext) -> Iterator[tuple[Script, int]]:
+    """Serve with TLS at a loopback port, which is the second that comes."""
+    script = Script()
+    with _TlsServer(context, _handler(script)) as server, _serving(server):
+        yield script, server.server_port
+
+
+@contextmanager
+def _serving(server: socketserver.BaseServer) -> Iterator[None]:
+    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    serving.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        serving.join()

@@ -1,17 +1,14 @@
 import json
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from transship.errors import CommandError
-from transship.hosts.address import UnixAddress
 from transship.hosts.base import Completed
 from transship.hosts.facts import CRIU_FEATURES, Facts, measure_link, observe_criu, observe_host
 from transship.hosts.facts_script import GATHER_SCRIPT, Listener, read_answer
 from transship.hosts.fake import FakeDocker, FakeHost
-from transship.hosts.local import LocalHost
 from transship.hosts.open import open_host
 from transship.lab import Lab
 
@@ -164,10 +161,3 @@ def test_rate_of_a_link_is_measured(hosts_lab: Lab) -> None:
 def test_link_of_a_host_with_its_api_alone_cannot_be_measured() -> None:
     with pytest.raises(CommandError):
         measure_link(FakeHost())
-
-
-def test_local_programs_are_run_here(tmp_path: Path) -> None:
-    host = LocalHost("here", UnixAddress(str(tmp_path / "none")))
-    assert host.run(["echo", "a b"]).stdout == b"a b\n"
-    with pytest.raises(CommandError, match="cannot be run"):
-        host.run(["transship-no-such-program"])

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,6 +183,14 @@ def test_configuration_that_ssh_does_not_accept_is_a_wrong_word(tmp_path: Path) 
         open_host("ssh://127.0.0.1", ssh_config=config)
     with pytest.raises(UsageError, match="configuration"):
         open_host("ssh://127.0.0.1", ssh_config=tmp_path / "missing")
+
+
+def test_machine_without_ssh_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("sh", "rm"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UnreachableError, match="no ssh here"):
+        open_host("ssh://127.0.0.1")
 
 
 def test_temporary_folder_with_too_long_a_name_is_a_wrong_word(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

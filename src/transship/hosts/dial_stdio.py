@@ -17,7 +17,7 @@ class DialStdio:
         self._slots = slots
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))
-        self._listener.listen(16)
+        self._listener.listen(128)
         threading.Thread(target=self._accept, name="dial-stdio", daemon=True).start()
 
     def _accept(self) -> None:

@@ -81,11 +81,12 @@ class LocalHost:
             return self._api
 
     def _open(self) -> Api:
-        # Asked first, as the SDK leaves a socket open that it could not connect.
-        if trouble := self.trouble():
-            raise trouble
         try:
-            return open_api(str(self._address), tls=self._tls())
+            tls = self._tls()
+            # Asked first, as the SDK leaves a socket open that it could not connect.
+            if trouble := self.trouble():
+                raise trouble
+            return open_api(str(self._address), tls=tls)
         except TLSParameterError as error:
             raise UsageError(f"The certificates for {self.name} cannot be used: {error.msg}.") from error
         except FOREIGN as error:

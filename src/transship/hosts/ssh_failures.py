@@ -17,6 +17,7 @@ _CHANGED_HINT = (
 _LOGIN: tuple[tuple[str, type[Failure], str, str], ...] = (
     (r"Bad configuration option|terminating, \d+ bad|Can't open user config|Bad owner or permissions on .*config",
      UsageError, "ssh does not accept its configuration", "ssh -G {host} shows what it reads"),
+    (r"ssh: (?:command )?not found", UnreachableError, "there is no ssh here", "apt-get install openssh-client"),
     (r"HOST IDENTIFICATION HAS CHANGED|Host key for .* has changed|differs from the key for the IP address",
      HostKeyError, "the host's key is not the one that is known for it", _CHANGED_HINT),
     (r"No \S+ host key is known|Host key verification failed|host key .*revoked",

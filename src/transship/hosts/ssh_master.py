@@ -113,10 +113,13 @@ class SshMaster:
         """
         here = self.folder / "d"
         words = [*self._client(), "-O", "forward", "-L", f"{here}:{socket}", "--", self.address.host]
-        done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, timeout=CONNECT_SECONDS, check=False,
-            start_new_session=True,
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                words, stdin=subprocess.DEVNULL, capture_output=True, timeout=CONNECT_SECONDS, check=False,
+                start_new_session=True,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise UnreachableError(f"The connection to {self.name} does not answer.") from error
         if done.returncode != 0:
             raise login_failure(self.name, login_name(self.address), done.stderr.decode(errors="replace"))
         return here
