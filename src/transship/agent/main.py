@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import os
+import select
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from . import compress, control, frames, records
+from .faults import AgentError, ProtocolError, from_os, shown
+from .frames import RECORDS, REPLY, REQUEST, STATE, Frame, write_all
+from .known import Adoption, describe
+from .layer import upper_directory
+from .manifest import STEP, Manifest, of_tree
+from .opendirs import list_names, open_root
+from .receive import Receiver
+from .send import Counts, Sender
+from .spool import Spool
+from .stream import Outgoing, Pace
+from .system import sync
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
+_EVENT_SECONDS = 0.5
+
+
+class _Tree:
+    """A tree that this agent reads or writes."""
+
+    def __init__(self, root: int) -> None:
+        self.root = root
+        self.state: Spool | None = None
+        """What the target has of it, as far as a source knows."""
+        self.manifest: Manifest | None = None
+
+
+class Agent:
+    """Serves requests from its standard input until that ends. One request at a time, each with one reply."""
+
+    def __init__(self) -> None:
+        self._trees: dict[int, _Tree] = {}
+        self._link = 0.0
+        self._busy = False
+        self._requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "open": self._open,
+            "send": self._send,
+            "receive": self._receive,
+            "describe": self._describe,
+            "adopt": self._adopt,
+            "manifest": self._manifest,
+            "window": self._window,
+            "path": self._path,
+            "layer": self._layer,
+        }
+
+    def run(self) -> None:
+        """Say hello, then serve. Returns when standard input ends between requests; raises `AgentError`."""
+        self._reply(
+            {
+                "hello": frames.VERSION,
+                "python": ".".join(map(str, sys.version_info[:3])),
+                "codecs": compress.available(),
+                "uid": os.geteuid(),
+            }
+        )
+        while True:
+            frame = _frame()
+            if frame is None:
+                return
+            if frame.type != REQUEST:
+                raise ProtocolError("a frame came that no request had announced")
+            request = control.request(frame.payload)
+            action = self._requests.get(request["do"])
+            if action is None:
+                raise ProtocolError(f"there is no request {request['do']!r}")
+            self._busy = request["do"] not in ("receive", "adopt")
+            try:
+                reply = action(request)
+            except KeyError as error:
+                raise ProtocolError(f"a request lacks or misnames {error}") from error
+            self._busy = False
+            self._reply(reply)
+
+    def watch(self) -> None:
+        """End this process as soon as nobody holds the other end of standard input while a request keeps it busy."""
+        poll = select.poll()
+        poll.register(_STDIN, 0)
+        poll.poll()
+        if self._busy:
+            os._exit(1)
+
+    def _reply(self, message: dict[str, Any]) -> None:
+        write_all(_STDOUT, frames.encode(Frame(REPLY, compress.NONE, control.dumps(message).encode("ascii"))))
+
+    # requests
+
+    def _open(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Open the tree at `path` (hex). `empty`: refuse unless it is."""
+        path = bytes.fromhex(request["path"])
+        try:
+            root = open_root(path)
+            names = list_names(root) if request.get("empty") else []
+        except OSError as error:
+            raise AgentError(f"{shown(path)}: {error.strerror}", from_os(error, path).code) from error
+        if names:
+            raise AgentError(f"{shown(path)}: is not empty ({shown(min(names))} is in it)", "ENOTEMPTY")
+        self._trees[request["tree"]] = _Tree(root)
+        return {}
+
+    def _send(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a round. `rate`: bytes per second, 0: no limit; `codec`: which may be used; `still`: nobody writes."""
+        tree = self._trees[request["tree"]]
+        began_ns = time.time_ns()
+        if not request["still"]:
+            sync(tree.root)
+        chooser = compress.Chooser(request["codec"], self._link)
+        before: Iterable[tuple[Any, ...]] = tree.state or ()
+        with Outgoing(_STDOUT, RECORDS, chooser, Pace(request["rate"])) as out:
+            sender = Sender(tree.root, before, out, began_ns)
+            sender.run(_Progress(request["tree"], out))
+            out.end()
+        if tree.state:
+            tree.state.close()
+        tree.state = sender.spool
+        self._link = chooser.link
+        return {**_counted(sender.counts), "wire": out.wire, "raw": out.raw, "link": int(self._link)}
+
+    def _receive(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Apply a round to the tree. `sync`: have it on disk before the reply."""
+        tree = self._trees[request["tree"]]
+        receiver = Receiver(tree.root, devices=bool(request["devices"]), limit=request["limit"])
+        try:
+            for record in _incoming(RECORDS):
+                if isinstance(record, records.End):
+                    if record.total != receiver.count:
+                        raise ProtocolError("records were lost on the way")
+                    break
+                receiver.apply(record)
+            receiver.finish()
+        finally:
+            receiver.close()
+        if request["sync"]:
+            sync(tree.root)
+        return {"bytes": receiver.bytes}
+
+    def _describe(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Tell what the tree holds; `contents`: with digests of the files' content."""
+        tree = self._trees[request["tree"]]
+        with Outgoing(_STDOUT, STATE, compress.Chooser(request["codec"], self._link), Pace(0)) as out:
+            describe(tree.root, out, contents=bool(request["contents"]))
+        return {"wire": out.wire}
+
+    def _adopt(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Take what the target tells as what it has."""
+        tree = self._trees[request["tree"]]
+        adoption = Adoption()
+        adoption.take(_incoming(STATE))
+        if tree.state:
+            tree.state.close()
+        tree.state = adoption.spool
+        return {"entries": adoption.spool.count}
+
+    def _manifest(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The tree's manifest: `of` the disk, with content if `full`, or of what was sent."""
+        tree = self._trees[request["tree"]]
+        if tree.manifest:
+            tree.manifest.close()
+        if request["of"] == "sent":
+            entries: Iterable[tuple[bytes, bytes]] = ((item[0], item[3]) for item in tree.state or ())
+        else:
+            entries = of_tree(tree.root, full=bool(request["full"]))
+        tree.manifest = Manifest(entries)
+        return {
+            "digest": tree.manifest.digest,
+            "entries": tree.manifest.entries,
+            "marks": tree.manifest.marks,
+            "step": STEP,
+        }
+
+    def _window(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What stands for the entries of one window of the last manifest."""
+        return {"entries": self._made_manifest(request).window(request["window"])}
+
+    def _path(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The path of the entry at `position` of the last manifest, for a person to read; empty beyond its end."""
+        path = self._made_manifest(request).path(request["position"])
+        return {"path": "" if path is None else shown(path)}
+
+    def _layer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Where containerd keeps the writable layer of `container` (its id); `pid` is 0 while it does not run."""
+        return {"path": upper_directory(request["container"], request["pid"])}
+
+    def _made_manifest(self, request: dict[str, Any]) -> Manifest:
+        manifest = self._trees[request["tree"]].manifest
+        if manifest is None:
+            raise ProtocolError("no manifest was made")
+        return manifest
+
+
+class _Progress:
+    """Says on standard error, now and then, how far a round is."""
+
+    def __init__(self, tree: int, out: Outgoing) -> None:
+        self._tree = tree
+        self._out = out
+        self._next = time.monotonic() + _EVENT_SECONDS
+
+    def __call__(self, counts: Counts) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _EVENT_SECONDS
+            event = {"event": "progress", "tree": self._tree, "sent": counts.sent, "bytes": counts.bytes}
+            write_all(_STDERR, control.dumps({**event, "wire": self._out.wire}).encode("ascii") + b"\n")
+
+
+def _counted(counts: Counts) -> dict[str, Any]:
+    return {
+        "entries": counts.entries,
+        "sent": counts.sent,
+        "deleted": counts.deleted,
+        "bytes": counts.bytes,
+        "sockets": counts.sockets,
+        "unsteady": counts.unsteady,
+        "unsteady_paths": [shown(path) for path in counts.unsteady_paths],
+    }
+
+
+def _incoming(kind: int) -> Iterable[records.Record]:
+    """The records that arrive on standard input, up to and with their `End`."""
+    while True:
+        frame = _frame()
+        if frame is None:
+            raise ProtocolError("the stream ends before its last record")
+        if frame.type != kind:
+            raise ProtocolError("a frame came that no request had announced")
+        for record in records.parse(compress.decompress(frame.codec, frame.payload)):
+            yield record
+            if isinstance(record, records.End):
+                return
+
+
+def _frame() -> Frame | None:
+    raw = frames.read(lambda limit: os.read(_STDIN, limit))
+    return None if raw is None else frames.decode(raw)
+
+
+def run() -> None:
+    """Be the agent. An error is the last reply before the process ends with status 1."""
+    os.umask(0)
+    agent = Agent()
+    threading.Thread(target=agent.watch, daemon=True).start()
+    try:
+        agent.run()
+    except BrokenPipeError:
+        sys.exit(1)
+    except AgentError as error:
+        _fail(str(error), error.code)
+    except OSError as error:
+        failure = from_os(error, os.fsencode(error.filename or "agent"))
+        _fail(str(failure), failure.code)
+
+
+def _fail(sentence: str, code: str) -> None:
+    message = control.dumps({"error": sentence, "code": code}).encode("ascii")
+    try:
+        write_all(_STDOUT, frames.encode(Frame(REPLY, compress.NONE, message)))
+    except BrokenPipeError:
+        sys.stderr.write(sentence + "\n")
+    sys.exit(1)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from .opendirs import OpenDirectories, list_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE)
+"""What a system call says of a name that vanished, or became something else, since it was listed."""
+
+
+class Found(NamedTuple):
+    """A name that a walk met. `fd` is the directory that holds it, valid until the walk goes on."""
+
+    path: bytes
+    fd: int
+    name: bytes
+    status: os.stat_result
+
+
+def walk(root: int, vanished: Callable[[bytes], None]) -> Iterator[Found]:
+    """Everything in the tree in the order of the paths' bytes, each directory before what it holds, the root first.
+
+    Memory is bounded by the names of the directories from the root to where the walk is. `vanished` is told the path
+    of what disappeared between being listed and being looked at. Symlinks are not followed; other file systems that
+    are mounted inside are entered.
+    """
+    yield Found(b"", root, b".", os.fstat(root))
+    open_directories = OpenDirectories(root)
+    try:
+        pending = [_names(root)]
+        prefixes = [b""]
+        while pending:
+            if not pending[-1]:
+                pending.pop()
+                prefixes.pop()
+                if pending:
+                    open_directories.pop()
+                continue
+            name = pending[-1].pop()
+            path = prefixes[-1] + name
+            try:
+                fd = open_directories.fd
+                status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except OSError as error:
+                _tolerate(error)
+                vanished(path)
+                continue
+            yield Found(path, fd, name, status)
+            if stat.S_ISDIR(status.st_mode):
+                try:
+                    open_directories.push(name)
+                except OSError as error:
+                    _tolerate(error)
+                    vanished(path)
+                    continue
+                pending.append(_names(open_directories.fd))
+                prefixes.append(path + b"\0")
+    finally:
+        open_directories.close()
+
+
+def _names(fd: int) -> list[bytes]:
+    """The names in a directory, last first: the walk takes them off the end."""
+    names = list_names(fd)
+    names.sort(reverse=True)
+    return names
+
+
+def _tolerate(error: OSError) -> None:
+    if error.errno not in GONE:
+        raise error

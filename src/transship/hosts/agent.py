@@ -1,0 +1,239 @@
+import functools
+import io
+import json
+import os
+import secrets
+import subprocess
+import threading
+import zipfile
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib.resources import files
+from typing import Any, Self
+
+from transship.agent import frames
+from transship.agent.faults import ProtocolError
+from transship.agent.frames import REPLY, kind_of
+from transship.errors import CommandError, TransferError
+from transship.hosts.base import Host
+from transship.hosts.facts import RootAccess
+
+__all__ = ["REPLY", "Agent", "Message", "kind_of", "start_agent"]
+
+Message = dict[str, Any]
+PYTHON = ("python3", "-I", "-B", "-c")
+
+BOOTSTRAP = """\
+import os, sys
+if sys.version_info < (3, 8):
+    sys.exit("Python 3.8 or newer is needed, this is " + sys.version.split()[0])
+def take(count):
+    data = b""
+    while len(data) < count:
+        part = os.read(0, count - len(data))
+        if not part:
+            sys.exit("the archive was cut short")
+        data += part
+    return data
+fd = os.memfd_create("transship")
+data = take(int(take(8), 16))
+while data:
+    data = data[os.write(fd, data):]
+if sys.argv[1:]:
+    os.chroot(sys.argv[1])
+    os.chdir("/")
+sys.path.insert(0, "/proc/self/fd/%d" % fd)
+from transship_agent.main import run
+run()
+"""
+"""What the host's Python is given on its command line. The program follows on standard input and touches no disk.
+
+An argument is a folder that becomes the root: how a container reaches the host's own file system.
+"""
+
+_TAIL_LINES = 20
+_END_SECONDS = 5.0
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_EMPTY_TAR = bytes(1024)
+_PYTHON_FOLDERS = ("/usr", "/lib", "/lib64", "/etc")
+
+
+@functools.cache
+def archive() -> bytes:
+    """The agent as a zip file, the same bytes each time."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for file in sorted(files("transship.agent").iterdir(), key=lambda file: file.name):
+            if file.name.endswith(".py"):
+                zipped.writestr(zipfile.ZipInfo(f"transship_agent/{file.name}", _EPOCH), file.read_bytes())
+    return buffer.getvalue()
+
+
+class Agent:
+    """The agent on one host, from this side of its pipes.
+
+    Used by one thread at a time; `close` may be called by any, and makes a call that waits fail. After an error the
+    agent is of no more use. Use it as a context manager.
+    """
+
+    def __init__(self, host: str, process: "subprocess.Popen[bytes]", on_event: Callable[[Message], None]) -> None:
+        self.host = host
+        self._process = process
+        self._on_event = on_event
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        assert process.stdin and process.stdout and process.stderr  # noqa: S101, PT018 - popen's contract
+        self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr
+        self._listener = threading.Thread(target=self._listen, name=f"agent events {host}", daemon=True)
+        self._listener.start()
+        self.closing = ExitStack()
+        """What is to be done when the agent has ended."""
+        self.codecs: frozenset[int] = frozenset()
+        """How this agent can compress (numbers as in its frames, the best the highest, 0 not at all)."""
+
+    def greet(self) -> None:
+        """Send the program and wait until it runs. Raises `CommandError` when it does not."""
+        try:
+            program = archive()
+            self.write(b"%08x" % len(program) + program)
+            self.codecs = frozenset(self.reply()["codecs"])
+        except TransferError as error:
+            raise CommandError(
+                f"The agent does not start on {self.host}: {error}",
+                hint="It needs Python 3.8 or newer as python3; the strategies stop-start and export-import do not.",
+            ) from error
+
+    def request(self, do: str, **fields: str | float) -> None:
+        """Ask for something. The answer is to be read with `reply`, or frame by frame with `read`."""
+        message = json.dumps({"do": do, **{name: _plain(value) for name, value in fields.items()}})
+        self.write(frames.encode(frames.Frame(frames.REQUEST, 0, message.encode("ascii"))))
+
+    def call(self, do: str, **fields: str | float) -> Message:
+        """Ask for something that moves no data and return the answer. Raises `TransferError`."""
+        self.request(do, **fields)
+        return self.reply()
+
+    def reply(self) -> Message:
+        """Wait for the answer. Raises `TransferError` with the agent's own sentence where it could not."""
+        return self.message(self.read())
+
+    def read(self) -> bytes:
+        """The next frame as it came. Raises `TransferError` when there is none."""
+        try:
+            raw = frames.read(lambda limit: os.read(self._stdout.fileno(), limit))
+        except (ProtocolError, OSError, ValueError) as error:
+            raise self._lost(str(error)) from error
+        if raw is None:
+            raise self._lost("it ended")
+        return raw
+
+    def message(self, raw: bytes) -> Message:
+        """The object in a reply. Raises `TransferError` where it says that something failed."""
+        try:
+            found = json.loads(frames.decode(raw).payload)
+        except (ProtocolError, ValueError) as error:
+            raise self._lost(str(error)) from error
+        if kind_of(raw) != REPLY or not isinstance(found, dict):
+            raise self._lost("it answers out of turn")
+        if "error" in found:
+            hint = _HINTS.get(str(found.get("code")), "").format(host=self.host)
+            raise TransferError(f"On {self.host}: {found['error']}.", hint=hint)
+        return found
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the agent. Raises `TransferError`, with what the agent said last if it ended."""
+        try:
+            frames.write_all(self._stdin.fileno(), data)
+        except (OSError, ValueError) as error:
+            while True:  # the reason may still be in the pipe
+                raw = self.read()
+                if kind_of(raw) == REPLY:
+                    self.message(raw)
+                    raise self._lost("it stopped reading") from error
+
+    def close(self) -> None:
+        """End the agent, and take away what was made to start it. Twice is fine."""
+        for pipe in (self._stdin, self._stdout):
+            if not pipe.closed:
+                pipe.close()
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._listener.join()
+        self._stderr.close()
+        self.closing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _listen(self) -> None:
+        for line in self._stderr:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                event = None
+            if isinstance(event, dict):
+                self._on_event(event)
+            else:
+                self._tail.append(line.decode("utf-8", "replace").rstrip())
+
+    def _lost(self, reason: str) -> TransferError:
+        said = self._tail[-1] if self._tail else ""
+        return TransferError(f"The agent on {self.host} was lost: {said or reason}.")
+
+
+_HINTS = {
+    "ENOSPC": "The disk of {host} is full: free some space and try again.",
+    "EDQUOT": "A quota on {host} is used up, or the data grew far beyond what was measured before.",
+    "ENOTSUP": "The file system on {host} cannot store this kind of attribute.",
+    "ENOTEMPTY": "Say that what is there may be used as a base, or choose another place.",
+}
+
+
+def _plain(value: str | float) -> str | float:
+    """JSON that Python reads as it stands: true and false are 1 and 0."""
+    return int(value) if isinstance(value, bool) else value
+
+
+def start_agent(host: Host, root: RootAccess, on_event: Callable[[Message], None] = lambda _: None) -> Agent:
+    """Start the agent as root on `host`, by the way that its facts name. The caller closes it.
+
+    Nothing is installed and no file is left there. Raises `CommandError` where it does not start, and what
+    `Host.popen` and, for a container, the daemon raise; then nothing of it is left.
+    """
+    with ExitStack() as made:
+        if root == "docker":
+            argv = _through_docker(host, made)
+        elif root == "none":
+            raise CommandError(
+                f"Nobody who may log in to {host.name} can become root there.", hint="sudo without a password would do"
+            )
+        else:
+            argv = [*(("sudo", "-n") if root == "sudo" else ()), *PYTHON, BOOTSTRAP]
+        agent = Agent(host.name, host.popen(argv), on_event)
+        try:
+            agent.greet()
+        except BaseException:
+            agent.close()
+            raise
+        agent.closing = made.pop_all()
+        return agent
+
+
+def _through_docker(host: Host, made: ExitStack) -> list[str]:
+    """Name a container with nothing in it but the host's Python, which then makes the host's root its own."""
+    image = f"transship-agent:{secrets.token_hex(8)}"
+    host.docker.import_image([_EMPTY_TAR], image)
+    made.callback(host.docker.remove_image, image)
+    listed = host.run(["ls", "-d", *_PYTHON_FOLDERS]).stdout.decode("utf-8", "replace").split()
+    volumes = [word for folder in listed for word in ("--volume", f"{folder}:{folder}:ro")]
+    return [
+        "docker", "run", "--rm", "--interactive", "--log-driver", "none", "--network", "none", "--privileged",
+        "--pid", "host", "--userns", "host", *volumes, image, f"/usr/bin/{PYTHON[0]}", *PYTHON[1:], BOOTSTRAP,
+        "/proc/1/root",
+    ]  # fmt: skip

@@ -1,0 +1,143 @@
+import os
+import time
+from dataclasses import dataclass
+
+from transship.errors import TransferError
+from transship.transfer.relay import AgentPair
+
+
+@dataclass(frozen=True, slots=True)
+class TreePaths:
+    """One tree that moves: a volume, a writable layer, a bind mount.
+
+    `name` is what messages call it. `devices` allows device nodes on the target (whiteouts always are). `limit` is the
+    most content in bytes that one round may write there, 0 for no limit. `durable`: each round ends with the target's
+    file system written to disk, so that the last one, in the cutover, finds little left to write.
+    """
+
+    name: str
+    source: str
+    target: str
+    devices: bool = False
+    limit: int = 0
+    durable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RoundReport:
+    """One round. Bytes: `logical` of content that was sent, `raw` with all that belongs to it, `wire` as it crossed."""
+
+    entries: int
+    files: int
+    """Entries that were sent: new, changed, or with other attributes."""
+    deleted: int
+    bytes_logical: int
+    bytes_raw: int
+    bytes_wire: int
+    seconds: float
+    changed_during: int
+    """Paths that changed or vanished while they were read; the next round sends them again."""
+    changed_paths: tuple[str, ...]
+    """The first of them."""
+    sockets: int
+    """Sockets, which are left out: they are made by whoever listens."""
+    link_rate: float
+    """The link's speed in bytes per second as it was seen so far, 0 while it was never what one waited for."""
+
+
+class TreeSync:
+    """Moves one tree over a pair of agents in rounds.
+
+    The first round sends what the target lacks, each later one what changed since. Several trees may share a pair, one
+    call at a time. After an error that is not said to be harmless the pair is closed.
+    """
+
+    def __init__(self, pair: AgentPair, number: int, paths: TreePaths) -> None:
+        """`number` tells the trees of a pair apart."""
+        self.paths = paths
+        self._pair = pair
+        self._number = number
+
+    def open(self, *, empty: bool = True) -> None:
+        """Open the tree on both hosts; the folders exist. Raises `TransferError` if they do not.
+
+        `empty`: also where the target's holds anything. Without it call `adopt`, or what is there and not in the
+        source will stay.
+        """
+        self._pair.source.call("open", tree=self._number, path=os.fsencode(self.paths.source).hex())
+        self._pair.target.call("open", tree=self._number, path=os.fsencode(self.paths.target).hex(), empty=empty)
+
+    def adopt(self, *, contents: bool) -> int:
+        """Start from what the target holds, and return how many entries that is.
+
+        What differs will be changed or deleted by the next round. With `contents` all files on both sides are read and
+        compared by digest; without, a file of the same size and nanosecond time counts as the same.
+        """
+        pair = self._pair
+        pair.source.request("adopt", tree=self._number)
+        pair.target.request("describe", tree=self._number, contents=contents, codec=pair.codec)
+        return int(pair.relay(pair.target, pair.source).receiver["entries"])
+
+    def round(self, *, last: bool = False, rate: float = 0.0, compress: bool = True) -> RoundReport:
+        """Send what changed. `rate` limits the wire, in bytes per second; 0: no limit.
+
+        The `last` round is for a source that nobody writes to any more: then whatever changed while it was read is a
+        `TransferError`. The target has all that was sent up to then, on disk, and another round may follow.
+        """
+        pair = self._pair
+        began = time.monotonic()
+        pair.target.request(
+            "receive", tree=self._number, devices=self.paths.devices, limit=self.paths.limit, sync=self.paths.durable
+        )
+        pair.source.request("send", tree=self._number, still=last, rate=rate, codec=pair.codec if compress else 0)
+        relayed = pair.relay(pair.source, pair.target)
+        said = relayed.sender
+        report = RoundReport(
+            entries=said["entries"],
+            files=said["sent"],
+            deleted=said["deleted"],
+            bytes_logical=said["bytes"],
+            bytes_raw=said["raw"],
+            bytes_wire=relayed.bytes,
+            seconds=time.monotonic() - began,
+            changed_during=said["unsteady"],
+            changed_paths=tuple(said["unsteady_paths"]),
+            sockets=said["sockets"],
+            link_rate=said["link"],
+        )
+        if last and report.changed_during:
+            raise TransferError(
+                f"{self.paths.name}: {report.changed_paths[0]} changed while the last round read it.",
+                hint="Something outside of the container still writes there: stop it, then try again.",
+            )
+        return report
+
+    def verify(self, *, full: bool = False) -> int:
+        """Prove that the target holds what the source held in the last round, and return the number of entries.
+
+        The target's tree is read from its disk; with `full` the content of all files too, on both sides. Raises
+        `TransferError` with the first path that differs; the pair stays usable.
+        """
+        source, target = self._pair.source, self._pair.target
+        source.request("manifest", tree=self._number, of="disk" if full else "sent", full=full)
+        target.request("manifest", tree=self._number, of="disk", full=full)
+        here, there = source.reply(), target.reply()
+        if here["digest"] == there["digest"]:
+            return int(here["entries"])
+        pairs = list(zip(here["marks"], there["marks"], strict=False))
+        window = next((number for number, (one, other) in enumerate(pairs) if one != other), len(pairs))
+        raise TransferError(
+            f"{self.paths.name}: {self._first_difference(window, here['step'])} is not the same on both hosts.",
+            hint="Something else writes there, or a disk is failing: the source's data is as it was.",
+        )
+
+    def _first_difference(self, window: int, step: int) -> str:
+        source, target = self._pair.source, self._pair.target
+        mine = source.call("window", tree=self._number, window=window)["entries"]
+        theirs = target.call("window", tree=self._number, window=window)["entries"]
+        same = next((at for at, (one, other) in enumerate(zip(mine, theirs, strict=False)) if one != other), None)
+        position = window * step + (min(len(mine), len(theirs)) if same is None else same)
+        names: list[str] = [
+            agent.call("path", tree=self._number, position=position)["path"] for agent in (source, target)
+        ]
+        return min(name for name in names if name)
