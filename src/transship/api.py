@@ -25,7 +25,7 @@ from transship.hosts.survey import Answer, survey
 from transship.metrics.downtime import Prober
 from transship.metrics.events import Listener, Recorder
 from transship.observe import observe
-from transship.plan.findings import errors
+from transship.plan.findings import Agreement, errors, no_warnings
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
 from transship.plan.steps import Move, Plan
@@ -33,14 +33,6 @@ from transship.result import Bytes, MoveResult, Outcome, Side, downtime
 from transship.strategies.choose import choose
 
 Opener = Callable[[str], Host]
-Agreement = Callable[[Plan], bool]
-
-
-def no_warnings(plan: Plan) -> bool:
-    """Agree to a plan without warnings only."""
-    return not any(finding.severity == "warning" for finding in plan.findings)
-
-
 def forbidden(plan: Plan) -> bool:
     """Whether a finding of the plan forbids it."""
     return bool(errors(plan.findings))
@@ -106,7 +98,8 @@ def move(
 ) -> MoveResult:
     """Move a running container, and return what happened once it is proven healthy on the target.
 
-    `agreed` is asked once, before anything is touched, whether the plan shall be carried out.
+    `agreed` is asked before anything is touched whether the plan shall be carried out in spite of its findings, and
+    while the source still serves about what shows only on the way, such as a downtime beyond the budget.
 
     Raises:
         UsageError: the words are wrong.
@@ -123,11 +116,11 @@ def move(
     migration = secrets.token_hex(4)
     with _connected(journey, recorder) as (source, target):
         made, seen = _planned(journey, options, recorder, (source, target), migration)
-        under_way = Move(migration, source, target, recorder)
+        under_way = Move(migration, source, target, recorder, agreed=agreed)
         prober = _prober(options, under_way)
         try:
             _refuse(made, agreed)
-            with prober or nullcontext():
+            with prober or nullcontext(), under_way.resources:
                 engine.run(made, under_way)
         except TransshipError as error:
             error.result = _result(made, seen, under_way, prober, error)
@@ -179,7 +172,7 @@ def _prober(options: MoveOptions, under_way: Move) -> Prober | None:
 def _refuse(made: Plan, agreed: Agreement) -> None:
     if forbidding := errors(made.findings):
         raise PreflightError("; ".join(finding.message for finding in forbidding), hint=forbidding[0].hint)
-    if not agreed(made):
+    if not agreed(made.findings):
         warnings = "; ".join(finding.message for finding in made.findings if finding.severity == "warning")
         raise PreflightError(f"nobody agreed to the plan's warnings: {warnings}", hint="--yes accepts them")
 
@@ -187,7 +180,7 @@ def _refuse(made: Plan, agreed: Agreement) -> None:
 def _result(
     made: Plan, seen: Observation, under_way: Move, prober: Prober | None, error: TransshipError | None = None
 ) -> MoveResult:
-    recorder = under_way.recorder
+    recorder, data = under_way.recorder, under_way.made
     phases = tuple(sorted(recorder.phases, key=lambda phase: phase.start_s))
     return MoveResult(
         migration=under_way.id,
@@ -199,7 +192,7 @@ def _result(
         target=_side(under_way.target, under_way.made.container),
         downtime_s=downtime(phases),
         total_s=recorder.now(),
-        bytes={word: Bytes(count, count) for word, count in under_way.made.bytes.items()},
+        bytes={word: Bytes(data.sizes.get(word, count), count) for word, count in data.bytes.items()},
         phases=phases,
         findings=made.findings,
         verified=tuple(under_way.made.verified),

@@ -7,7 +7,7 @@ from transship.hosts.base import Docker, Host, Json
 from transship.hosts.facts import Facts, observe_host
 from transship.plan.observation import Observation, SourceState, TargetState
 from transship.spec.compare import same_image
-from transship.spec.extract import Surroundings, extract, image_ref, unknown_fields
+from transship.spec.extract import Surroundings, extract, image_ref, network_names, unknown_fields, volume_names
 from transship.spec.fields import ApiVersion
 from transship.spec.model import ContainerSpec, ImageRef, NetworkSpec
 from transship.spec.networks import network_spec
@@ -35,8 +35,8 @@ def observe(source: Host, target: Host, container: str) -> Observation:
 
 def read_spec(docker: Docker, inspected: Json, neighbours: Iterable[Json] = ()) -> ContainerSpec:
     """The spec of an inspected container; what it uses is inspected, too. `neighbours` give names to ids."""
-    networks = {name: docker.inspect_network(name) for name in inspected["NetworkSettings"].get("Networks") or {}}
-    names = {mount["Name"] for mount in inspected.get("Mounts") or () if mount.get("Type") == "volume"}
+    networks = {name: docker.inspect_network(name) for name in network_names(inspected)}
+    volumes = {name: docker.inspect_volume(name) for name in volume_names(inspected)}
     on_host_network = inspected["HostConfig"].get("NetworkMode") == "host"
     around = Surroundings(
         container_names={each["Id"]: _name(each) for each in neighbours},
@@ -44,7 +44,7 @@ def read_spec(docker: Docker, inspected: Json, neighbours: Iterable[Json] = ()) 
         api_version=_api_version(docker.version()["ApiVersion"]),
     )
     image = docker.inspect_image(inspected["Image"])
-    return extract(inspected, image, networks, {name: docker.inspect_volume(name) for name in names}, around=around)
+    return extract(inspected, image, networks, volumes, around=around)
 
 
 def _inspect(source: Host, container: str) -> Json:
@@ -68,7 +68,20 @@ def _source_state(docker: Docker, inspected: Json, spec: ContainerSpec, neighbou
         dependants=tuple(
             sorted(_name(each) for each in neighbours if each.get("HostConfig", {}).get("NetworkMode") == borrowing)
         ),
+        volume_users=_volume_users(inspected["Id"], spec, neighbours),
     )
+
+
+def _volume_users(container: str, spec: ContainerSpec, neighbours: Iterable[Json]) -> dict[str, tuple[str, ...]]:
+    others = [each for each in neighbours if each["State"] == "running" and each["Id"] != container]
+    return {
+        volume.name: tuple(sorted(_name(each) for each in others if volume.name in _volume_names(each)))
+        for volume in spec.volumes
+    }
+
+
+def _volume_names(listed: Json) -> set[str]:
+    return {mount.get("Name", "") for mount in listed.get("Mounts") or ()}
 
 
 def _changed_paths(changes: Iterable[Json], spec: ContainerSpec) -> int:
@@ -85,6 +98,7 @@ def _target_state(target: Host, facts: Facts, spec: ContainerSpec, containers: I
     docker = target.docker
     image = _find_image(docker, spec.image)
     tags = {tag: _image_id(docker, tag) for tag in spec.image.tags}
+    volumes = _volumes(docker, spec)
     return TargetState(
         api_version=_api_version(facts.api_version),
         containers=frozenset(_name(each) for each in containers),
@@ -92,7 +106,8 @@ def _target_state(target: Host, facts: Facts, spec: ContainerSpec, containers: I
         foreign_tags=frozenset(tag for tag, id_ in tags.items() if id_ not in {"", image}),
         published=_published(containers),
         networks=_networks(docker, spec),
-        volumes=frozenset(volume.name for volume in spec.volumes if _has_volume(docker, volume.name)),
+        volumes=frozenset(volumes),
+        occupied_volumes=frozenset(name for name, path in volumes.items() if not _is_empty(target, facts, path)),
         missing_paths=_missing_paths(target, facts, spec),
     )
 
@@ -142,12 +157,24 @@ def _networks(docker: Docker, spec: ContainerSpec) -> dict[str, NetworkSpec]:
     return found
 
 
-def _has_volume(docker: Docker, name: str) -> bool:
-    try:
-        docker.inspect_volume(name)
-    except NotFoundError:
+def _volumes(docker: Docker, spec: ContainerSpec) -> dict[str, str]:
+    """Those of the container's volumes that a host has, each with the folder of its data."""
+    found = {}
+    for volume in spec.volumes:
+        try:
+            found[volume.name] = str(docker.inspect_volume(volume.name).get("Mountpoint", ""))
+        except NotFoundError:
+            continue
+    return found
+
+
+def _is_empty(host: Host, facts: Facts, path: str) -> bool:
+    """Whether a folder was seen to be empty; where nobody could look, it is taken to hold something."""
+    prefix = _AS_ROOT.get(facts.root_access)
+    if prefix is None or not path:
         return False
-    return True
+    done = host.run([*prefix, "ls", "-A", "--", path])
+    return done.status == 0 and not done.stdout
 
 
 def _missing_paths(target: Host, facts: Facts, spec: ContainerSpec) -> frozenset[str] | None:

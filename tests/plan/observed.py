@@ -36,8 +36,8 @@ SEEN = Observation(
     source=FACTS,
     target=replace(FACTS, host="ssh://root@new", daemon_id="B"),
     spec=SPEC,
-    state=SourceState("1" * 64, "running", 0, 100_000_000, (), ()),
-    there=TargetState((1, 45), frozenset(), "", frozenset(), {}, {}, frozenset(), frozenset()),
+    state=SourceState("1" * 64, "running", 0, 100_000_000, (), (), {}),
+    there=TargetState((1, 45), frozenset(), "", frozenset(), {}, {}, frozenset(), frozenset(), frozenset()),
 )
 
 

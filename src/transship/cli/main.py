@@ -50,7 +50,7 @@ def common(
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what every step costs.")] = False,
     color: Annotated[bool, typer.Option("--color/--no-color", help="Colours where the terminal has them.")] = True,
-    _version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")] = False,
+    _version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
 ) -> None:
     context.obj = Settings(ssh_config, verbose, color)
 

@@ -7,6 +7,7 @@ from transship.plan.findings import Finding
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
 from transship.spec.model import Mount, PublishedPort
+from transship.spec.render import lost_fields
 
 Rule = Callable[[Observation, MoveOptions], Iterator[Finding]]
 
@@ -20,9 +21,9 @@ _SPACE_FACTOR = 1.1
 """What is unpacked takes a little more than its size."""
 
 
-def check(seen: Observation, options: MoveOptions) -> tuple[Finding, ...]:
-    """Everything that speaks against any move of this container to this target, or should be known before it."""
-    return tuple(finding for rule in RULES for finding in rule(seen, options))
+def check(seen: Observation, options: MoveOptions, rules: Iterable[Rule] | None = None) -> tuple[Finding, ...]:
+    """What `rules` find; without any, what speaks against every move of this container to this target."""
+    return tuple(finding for rule in (RULES if rules is None else rules) for finding in rule(seen, options))
 
 
 def container_can_be_moved(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
@@ -143,47 +144,6 @@ def ports_are_free(seen: Observation, _options: MoveOptions) -> Iterator[Finding
             )
 
 
-def mounts_can_follow(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
-    """A bind mount whose path is missing gets an empty folder from Docker, and a database begins anew in it."""
-    for mount in seen.spec.mounts:
-        if mount.type != "bind" or ALWAYS_THERE.fullmatch(mount.source):
-            continue
-        if options.binds == "fail":
-            yield Finding(
-                "error",
-                "bind-mount",
-                f"{mount.target} of {seen.spec.name} is the host's {mount.source}, which is not copied",
-                "--binds expect if the target has it, --binds skip to do without",
-            )
-        elif options.binds == "expect":
-            yield from _expected_path(seen, mount)
-        else:
-            yield Finding("warning", "bind-skipped", f"{mount.target} will not be mounted on {seen.target_name}")
-
-
-def volumes_can_follow(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
-    """Neither of the plain strategies moves what is in a volume."""
-    for volume in seen.spec.volumes:
-        if not options.without_volumes:
-            yield Finding(
-                "error",
-                "volume",
-                f"{volume.destination} of {seen.spec.name} is the volume {volume.name}, whose data is not copied",
-                "--without-volumes if an empty one is wanted",
-            )
-        elif volume.name in seen.there.volumes:
-            yield Finding(
-                "error",
-                "volume-exists",
-                f"{seen.target_name} has a volume named {volume.name} already, so that it would not be empty",
-                f"docker volume rm {volume.name} there, if nothing needs it",
-            )
-        else:
-            yield Finding(
-                "warning", "volume-empty", f"the volume at {volume.destination} will be empty on {seen.target_name}"
-            )
-
-
 def networks_can_follow(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
     """A network of the same name need not be the same network."""
     for attachment in seen.spec.networks:
@@ -223,6 +183,10 @@ def daemon_knows_all(seen: Observation, _options: MoveOptions) -> Iterator[Findi
         yield Finding(
             "error", "log-driver", f"{seen.target_name} has no log driver {driver}", "install the plugin there"
         )
+    for field in lost_fields(seen.spec, seen.there.api_version):
+        yield Finding(
+            "warning", "lost-field", f"the Docker of {seen.target_name} is too old for {field} and would ignore it"
+        )
     for field in seen.state.unknown_fields:
         yield Finding("note", "unknown-field", f"{field} is unknown to this version and is carried over as it is")
 
@@ -250,6 +214,47 @@ def space_suffices(seen: Observation, _options: MoveOptions) -> Iterator[Finding
         )
 
 
+def bind_mounts_are_not_copied(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
+    """A bind mount whose path is missing gets an empty folder from Docker, and a database begins anew in it."""
+    for mount in seen.spec.mounts:
+        if mount.type != "bind" or ALWAYS_THERE.fullmatch(mount.source):
+            continue
+        if options.binds in {"fail", "copy"}:
+            yield Finding(
+                "error",
+                "bind-mount",
+                f"{mount.target} of {seen.spec.name} is the host's {mount.source}, which is not copied",
+                "sync --binds copy takes it along, --binds expect uses what is there, --binds skip does without",
+            )
+        elif options.binds == "expect":
+            yield from expected_path(seen, mount)
+        else:
+            yield Finding("warning", "bind-skipped", f"{mount.target} will not be mounted on {seen.target_name}")
+
+
+def volumes_are_not_copied(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
+    """Neither of the plain strategies moves what is in a volume."""
+    for volume in seen.spec.volumes:
+        if not options.without_volumes:
+            yield Finding(
+                "error",
+                "volume",
+                f"{volume.destination} of {seen.spec.name} is the volume {volume.name}, whose data is not copied",
+                "--strategy sync takes it along, --without-volumes makes an empty one",
+            )
+        elif volume.name in seen.there.volumes:
+            yield Finding(
+                "error",
+                "volume-exists",
+                f"{seen.target_name} has a volume named {volume.name} already, so that it would not be empty",
+                f"docker volume rm {volume.name} there, if nothing needs it",
+            )
+        else:
+            yield Finding(
+                "warning", "volume-empty", f"the volume at {volume.destination} will be empty on {seen.target_name}"
+            )
+
+
 RULES: tuple[Rule, ...] = (
     container_can_be_moved,
     container_stands_alone,
@@ -258,16 +263,18 @@ RULES: tuple[Rule, ...] = (
     platform_fits,
     name_is_free,
     ports_are_free,
-    mounts_can_follow,
-    volumes_can_follow,
     networks_can_follow,
     daemon_knows_all,
     image_keeps_its_names,
     space_suffices,
 )
 
+PLAIN_RULES: tuple[Rule, ...] = (bind_mounts_are_not_copied, volumes_are_not_copied)
+"""For the strategies that move neither volumes nor bind mounts."""
 
-def _expected_path(seen: Observation, mount: Mount) -> Iterator[Finding]:
+
+def expected_path(seen: Observation, mount: Mount) -> Iterator[Finding]:
+    """A bind mount that is taken to be on the target must be there."""
     if seen.there.missing_paths is None:
         yield Finding(
             "warning", "bind-unseen", f"whether {seen.target_name} has {mount.source} cannot be seen without root there"

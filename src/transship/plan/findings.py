@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,15 @@ class Finding:
     code: str
     message: str
     hint: str = ""
+
+
+Agreement = Callable[[Sequence[Finding]], bool]
+"""Asked whether to go on in spite of these findings, none of which is an error."""
+
+
+def no_warnings(findings: Sequence[Finding]) -> bool:
+    """Agree where there is nothing to be warned of."""
+    return not any(finding.severity == "warning" for finding in findings)
 
 
 def errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -11,7 +11,8 @@ class SourceState:
     """The container on its host. `changed_paths` counts what its writable layer holds.
 
     `status` is Docker's word (`running`, `paused`, `exited`, ...). `dependants` are the names of containers that use
-    this one's network or volumes, or are linked to it.
+    this one's network; `volume_users` maps a volume to the
+    running containers that use it as well.
     """
 
     container_id: str
@@ -20,6 +21,7 @@ class SourceState:
     image_bytes: int
     unknown_fields: tuple[str, ...]
     dependants: tuple[str, ...]
+    volume_users: Mapping[str, tuple[str, ...]]
 
     @property
     def running(self) -> bool:
@@ -33,7 +35,8 @@ class TargetState:
     `image` is the id under which the target has exactly the container's image, or empty. `foreign_tags` are those of
     the image's names that mean another image there. `published` maps a host port (`8080/tcp`) to the name of the
     container that has it. `networks` holds those that the container needs and the target has; `volumes` the names of
-    those. `missing_paths` are the bind mounts' paths that are not there; None where nobody could look.
+    those, `occupied_volumes` of those that are not proven empty. `missing_paths` are the bind mounts' paths that are
+    not there; None where nobody could look.
     """
 
     api_version: ApiVersion
@@ -43,6 +46,7 @@ class TargetState:
     published: Mapping[str, str]
     networks: Mapping[str, NetworkSpec]
     volumes: frozenset[str]
+    occupied_volumes: frozenset[str]
     missing_paths: frozenset[str] | None
 
 

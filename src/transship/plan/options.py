@@ -5,7 +5,7 @@ from typing import Literal
 from transship.errors import UsageError
 from transship.metrics.downtime import Probe
 
-StrategyName = Literal["auto", "stop-start", "export-import"]
+StrategyName = Literal["auto", "stop-start", "export-import", "sync"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,19 +14,27 @@ class MoveOptions:
 
     `name` is the container's name on the target, empty for the one it has. `source` says what becomes of the source
     after the commit: `keep` (stopped, fenced, renamed) or `remove`. `binds` says what a bind mount means: `fail` stops
-    the move, `expect` takes the path to be on the target already, `skip` leaves the mount out. `without_volumes` says
-    that empty volumes are wanted. `verify` is `meta` (owners, modes, sizes) or `full` (contents too).
-    `health_timeout_s` limits the wait for the container to serve on the target.
+    the move, `copy` takes its files along, `expect` takes the path to be on the target already, `skip` leaves the mount
+    out. `without_volumes` says that empty volumes are wanted. `verify` is `meta` (owners, modes, sizes) or `full`
+    (contents too). `health_timeout_s` limits the wait for the container to serve on the target.
+
+    For `sync`: `max_downtime_s` is the budget for the copy after the stop, `limit_rate` in bytes per second holds for
+    what is copied before it (0: no limit). `replace_volumes` allows to overwrite what the target has in volumes of the
+    same name; `shared_volumes` allows to copy a volume that other running containers use as well.
     """
 
     strategy: StrategyName = "auto"
     name: str = ""
     source: Literal["keep", "remove"] = "keep"
-    binds: Literal["fail", "expect", "skip"] = "fail"
+    binds: Literal["fail", "copy", "expect", "skip"] = "fail"
     without_volumes: bool = False
     verify: Literal["meta", "full"] = "meta"
     probe: Probe | None = None
     health_timeout_s: float = 60.0
+    max_downtime_s: float = 1.0
+    limit_rate: float = 0.0
+    replace_volumes: bool = False
+    shared_volumes: bool = False
 
 
 _DURATION = re.compile(r"(?P<number>[0-9]{1,6}(?:\.[0-9]{1,6})?)(?P<unit>ms|s|m|h)")
@@ -39,3 +47,16 @@ def seconds(text: str) -> float:
     if not match:
         raise UsageError(f"{text!r} is no length of time", hint="write a number and a unit: 500ms, 60s, 2m")
     return float(match["number"]) * _UNIT_S[match["unit"]]
+
+
+_RATE = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,6})?)(?P<unit>[kKMG]i?)?B/s")
+_FACTORS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "ki": 2.0**10, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
+
+
+def bytes_per_second(text: str) -> float:
+    """Read a rate such as `20MiB/s` or `500kB/s`. Raises `UsageError` for anything else, and for zero."""
+    match = _RATE.fullmatch(text)
+    rate = float(match["number"]) * _FACTORS[match["unit"] or ""] if match else 0.0
+    if not rate:
+        raise UsageError(f"{text!r} is no rate", hint="write bytes per second: 20MiB/s, 500kB/s")
+    return rate

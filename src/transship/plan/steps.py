@@ -1,18 +1,22 @@
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from transship.hosts.base import Host
 from transship.metrics.events import Recorder
-from transship.plan.findings import Finding
+from transship.plan.findings import Agreement, Finding, no_warnings
 
 
 @dataclass
 class Made:
     """What this move has brought into being on the target so far, for the steps that come later and for their undo.
 
-    `bytes` counts what crossed, by kind of data (`image`, `layer`). The sets hold names; a name is put in before the
-    thing is made, so that nothing that exists is missing.
+    The sets hold names; a name is put in before the thing is made, so that nothing that exists is missing. `bytes`
+    counts what crossed, by kind of data (`image`, `layer`, `volumes`, `binds`); `sizes` is what that came to on the
+    target, where it differs. `loading` says that an image was sent, which is there without a name until it gets those
+    that it has on the source. `trees` are open on both hosts (`transfer.tree.TreeSync`, which lies above this layer),
+    and `rounds` says what they sent.
     """
 
     image: str = ""
@@ -24,18 +28,27 @@ class Made:
     containers: set[str] = field(default_factory=set)
     manifest: dict[str, str] = field(default_factory=dict)
     bytes: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    loading: bool = False
+    trees: list[Any] = field(default_factory=list)
+    rounds: list[dict[str, Any]] = field(default_factory=list)
     verified: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Move:
-    """One move under way: its hosts, its clock, and what it has made."""
+    """One move under way: its hosts, its clock, and what it has made.
+
+    `agreed` is asked about what shows only on the way. `resources` are closed when the move ends, however it does.
+    """
 
     id: str
     source: Host
     target: Host
     recorder: Recorder
     made: Made = field(default_factory=Made)
+    agreed: Agreement = no_warnings
+    resources: ExitStack = field(default_factory=ExitStack)
 
 
 class Step(Protocol):

@@ -1,6 +1,7 @@
 from dataclasses import dataclass
 
 from transship.lifecycle import CreateContainer
+from transship.plan.checks import PLAIN_RULES, check
 from transship.plan.findings import Finding
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
@@ -19,16 +20,18 @@ class ExportImport:
     name: str = "export-import"
 
     def feasible(self, seen: Observation, options: MoveOptions) -> tuple[Finding, ...]:
-        """A filesystem of another architecture's programs is of no use; and Docker's own check needs a Python there."""
+        """Volumes and bind mounts stay behind; and comparing every file needs a Python there."""
+        findings = check(seen, options, PLAIN_RULES)
         if seen.target.python_path is None:
             return (
+                *findings,
                 Finding(
                     "note",
                     "filesystem-not-compared",
                     f"{seen.target_name} has no Python, so only the archive's digest proves the filesystem",
                 ),
             )
-        return ()
+        return findings
 
     def plan(self, seen: Observation, options: MoveOptions, migration: str) -> Plan:
         """The copy lies between stop and start."""

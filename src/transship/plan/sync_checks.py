@@ -1,0 +1,114 @@
+"""What the strategy `sync` needs beyond what every move needs."""
+
+from collections.abc import Iterator
+
+from transship.hosts.facts import Facts
+from transship.hosts.readiness import readiness
+from transship.plan.checks import ALWAYS_THERE, Rule, expected_path
+from transship.plan.findings import Finding
+from transship.plan.observation import Observation
+from transship.plan.options import MoveOptions
+from transship.spec.model import Mount, VolumeSpec
+
+_LAYERS_KNOWN = {"overlay2", "overlayfs"}
+
+
+def is_copied(volume: VolumeSpec) -> bool:
+    """Whether a volume's data lies on its host. With options (nfs, tmpfs, a device) or a plugin it lies elsewhere."""
+    return volume.driver == "local" and not volume.options
+
+
+def copied_binds(mounts: tuple[Mount, ...], options: MoveOptions) -> tuple[str, ...]:
+    """The host paths of the bind mounts that are taken along."""
+    if options.binds != "copy":
+        return ()
+    return tuple(
+        sorted({mount.source for mount in mounts if mount.type == "bind" and not ALWAYS_THERE.fullmatch(mount.source)})
+    )
+
+
+def agents_can_run(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
+    """Without Python or root on both hosts only the strategies remain that use nothing but Docker."""
+    for name, facts in ((seen.source_name, seen.source), (seen.target_name, seen.target)):
+        (needed,) = (each for each in readiness(facts) if each.strategy == "sync")
+        for lack in needed.lacks:
+            yield Finding(
+                "error",
+                "no-agent",
+                f"{name} cannot take part in sync: {lack.what}",
+                f"{f'{lack.remedy}; ' if lack.remedy else ''}stop-start and export-import remain",
+            )
+
+
+def files_can_be_reached(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
+    """The writable layer is read and written where the storage driver keeps it; ids must mean the same on both."""
+    for name, facts in ((seen.source_name, seen.source), (seen.target_name, seen.target)):
+        if facts.storage_driver not in _LAYERS_KNOWN:
+            yield Finding(
+                "error",
+                "storage-driver",
+                f"{name} stores containers with {facts.storage_driver}, and sync knows only overlayfs",
+                "stop-start and export-import remain",
+            )
+        if _maps_ids(facts):
+            yield Finding(
+                "error",
+                "mapped-ids",
+                f"the Docker of {name} maps user ids (rootless or userns-remap), which sync does not translate",
+                "stop-start and export-import remain",
+            )
+
+
+def volumes_are_free(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
+    """Two writers of one volume spoil it, and what the target has of that name is somebody's data."""
+    for volume in seen.spec.volumes:
+        users = seen.state.volume_users.get(volume.name, ())
+        if not is_copied(volume):
+            yield Finding(
+                "note",
+                "remote-volume",
+                f"the volume {volume.name} is set up anew on the target, its data is not copied",
+            )
+            continue
+        if users:
+            yield Finding(
+                "warning" if options.shared_volumes else "error",
+                "shared-volume",
+                f"the volume {volume.name} is also used by {', '.join(users)}, which would go on with another copy",
+                "stop them first, or say --shared-volumes",
+            )
+        if volume.name in seen.there.occupied_volumes:
+            yield Finding(
+                "warning" if options.replace_volumes else "error",
+                "occupied-volume",
+                f"{seen.target_name} has data in a volume {volume.name} already, which would be overwritten",
+                "remove it there, or say --replace-volumes",
+            )
+
+
+def bind_mounts_are_decided(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
+    """A bind mount is somebody's folder: whether it moves is the user's word."""
+    for mount in seen.spec.mounts:
+        if mount.type != "bind" or ALWAYS_THERE.fullmatch(mount.source) or options.binds == "copy":
+            continue
+        if options.binds == "fail":
+            yield Finding(
+                "error",
+                "bind-mount",
+                f"{mount.target} of {seen.spec.name} is the host's {mount.source}, and nobody said what becomes of it",
+                "--binds copy takes it along, --binds expect uses what the target has, --binds skip does without",
+            )
+        elif options.binds == "expect":
+            yield from expected_path(seen, mount)
+        else:
+            yield Finding("warning", "bind-skipped", f"{mount.target} will not be mounted on {seen.target_name}")
+
+
+HOST_RULES: tuple[Rule, ...] = (agents_can_run, files_can_be_reached)
+"""What the two hosts must offer, whatever the container."""
+
+SYNC_RULES: tuple[Rule, ...] = (*HOST_RULES, volumes_are_free, bind_mounts_are_decided)
+
+
+def _maps_ids(facts: Facts) -> bool:
+    return facts.rootless or facts.userns_remap

@@ -1,0 +1,56 @@
+from dataclasses import dataclass
+
+from transship.lifecycle import CreateContainer
+from transship.plan.checks import check
+from transship.plan.findings import Finding
+from transship.plan.observation import Observation
+from transship.plan.options import MoveOptions
+from transship.plan.steps import Plan
+from transship.plan.sync_checks import SYNC_RULES, copied_binds, is_copied
+from transship.strategies.frame import arriving, preparing, retiring, starting, stopping
+from transship.strategies.image import image_findings, providing
+from transship.transfer.trees import LastRound, OpenTrees, PreCopy, Tree, VerifyTrees
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """Image, writable layer and volumes are copied while the source serves, and what changed after the stop."""
+
+    name: str = "sync"
+
+    def feasible(self, seen: Observation, options: MoveOptions) -> tuple[Finding, ...]:
+        """An agent on both hosts, files that it can reach, and volumes that nobody else uses."""
+        return (*check(seen, options, SYNC_RULES), *image_findings(seen))
+
+    def plan(self, seen: Observation, options: MoveOptions, migration: str) -> Plan:
+        """Everything but the last round, its proof, stop and start happens while the source serves."""
+        spec = arriving(seen, options)
+        trees = _trees(seen, options)
+        image = providing(seen, spec, pull=False)
+        root = (seen.source.root_access or "none", seen.target.root_access or "none")
+        return Plan(
+            strategy=self.name,
+            prepare=(
+                *preparing(seen, spec),
+                image,
+                CreateContainer(spec, seen.there.api_version),
+                OpenTrees(seen.state.container_id, trees, root),
+                PreCopy(trees, options.max_downtime_s, options.limit_rate),
+            ),
+            cutover=(
+                *stopping(seen),
+                LastRound(trees),
+                VerifyTrees(full=options.verify == "full"),
+                *starting(seen, options),
+            ),
+            retire=retiring(seen, options, migration),
+        )
+
+
+def _trees(seen: Observation, options: MoveOptions) -> tuple[Tree, ...]:
+    volumes = () if options.without_volumes else (volume for volume in seen.spec.volumes if is_copied(volume))
+    return (
+        Tree("layer"),
+        *(Tree("volumes", volume.name, replace=options.replace_volumes) for volume in volumes),
+        *(Tree("binds", path) for path in copied_binds(seen.spec.mounts, options)),
+    )

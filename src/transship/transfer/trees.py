@@ -1,0 +1,180 @@
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from transship.errors import TransferError
+from transship.hosts.agent import Agent, start_agent
+from transship.hosts.base import Host
+from transship.hosts.facts import RootAccess
+from transship.plan.findings import Finding
+from transship.plan.rounds import Round, verdict
+from transship.plan.steps import Move
+from transship.transfer.relay import AgentPair
+from transship.transfer.tree import RoundReport, TreePaths, TreeSync
+
+Kind = Literal["volumes", "layer", "binds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Something that the container wrote: a volume (by name), its writable layer, or a bind mount (by path).
+
+    `replace`: what the target's holds already may be overwritten.
+    """
+
+    kind: Kind
+    name: str = ""
+    replace: bool = False
+
+    def __str__(self) -> str:
+        return "the writable layer" if self.kind == "layer" else f"{self.kind.removesuffix('s')} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTrees:
+    """Start the agents on both hosts, and open every tree there. They stay until the move ends."""
+
+    source_container: str
+    trees: tuple[Tree, ...]
+    root: tuple[RootAccess, RootAccess]
+    phase: str = "prepare"
+    guards: bool = False
+
+    def describe(self) -> str:
+        return "start the agents on both hosts"
+
+    def run(self, move: Move) -> None:
+        """Raises `CommandError` where an agent does not start, `TransferError` for a target that is not empty."""
+        source = move.resources.enter_context(start_agent(move.source, self.root[0]))
+        target = move.resources.enter_context(start_agent(move.target, self.root[1]))
+        pair = AgentPair(source, target)
+        for number, tree in enumerate(self.trees):
+            paths = TreePaths(
+                name=str(tree),
+                source=_path(move.source, source, tree, self.source_container),
+                target=_path(move.target, target, tree, move.made.container),
+                devices=True,
+            )
+            sync = TreeSync(pair, number, paths)
+            sync.open(empty=tree.kind == "volumes" and not tree.replace)
+            if tree.replace or tree.kind == "layer":
+                sync.adopt(contents=tree.replace)
+            move.made.trees.append(sync)
+
+    def undo(self, move: Move) -> None:
+        """The agents end, and with them all that is under way."""
+        move.made.trees.clear()
+        move.resources.close()
+
+
+@dataclass(frozen=True, slots=True)
+class PreCopy:
+    """Rounds while the source serves: everything first, then what changed, until that pays no more."""
+
+    trees: tuple[Tree, ...]
+    max_downtime_s: float
+    limit_rate: float
+    phase: str = ""
+    guards: bool = False
+
+    def describe(self) -> str:
+        return f"copy {', '.join(map(str, self.trees))} in rounds while the source serves"
+
+    def run(self, move: Move) -> None:
+        """Raises `TransferError` when the budget cannot be met and nobody agrees to more."""
+        rounds: list[Round] = []
+        while (said := verdict(rounds, self.max_downtime_s)) == "again":
+            number = len(rounds) + 1
+            with move.recorder.phase(f"round-{number}") as phase:
+                reports: list[RoundReport] = [sync.round(rate=self.limit_rate) for sync in move.made.trees]
+                phase.advance(sum(report.bytes_wire for report in reports))
+            _account(move, self.trees, reports, last=False)
+            rounds.append(
+                Round(sum(each.seconds for each in reports), sum(self._unlimited_s(each) for each in reports))
+            )
+        predicted = rounds[-1].unlimited_s
+        if said == "over-budget":
+            self._ask(move, predicted)
+
+    def _unlimited_s(self, report: RoundReport) -> float:
+        """What the round would have taken without a limit on its rate, as far as the link's speed is known."""
+        if not self.limit_rate or not report.link_rate:
+            return report.seconds
+        waited = report.bytes_wire / self.limit_rate
+        return max(0.0, report.seconds - waited) + report.bytes_wire / report.link_rate
+
+    def _ask(self, move: Move, predicted: float) -> None:
+        too_long = Finding(
+            "warning",
+            "downtime-budget",
+            f"the container writes as fast as it is copied: the copy after the stop would take {predicted:.1f} s, "
+            f"and --max-downtime is {self.max_downtime_s:g} s",
+            "a larger --max-downtime or --yes accepts it; a quieter hour may not need it",
+        )
+        if not move.agreed([too_long]):
+            raise TransferError(too_long.message, hint=too_long.hint)
+
+    def undo(self, move: Move) -> None:
+        """What was copied goes with the volumes and the container that it was copied into."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastRound:
+    """Copy what changed since the latest round, now that nobody writes any more, and have it on the target's disk."""
+
+    trees: tuple[Tree, ...]
+    phase: str = "last-round"
+    guards: bool = False
+
+    def describe(self) -> str:
+        return "copy what changed since"
+
+    def run(self, move: Move) -> None:
+        """Raises `TransferError` if something changes even now."""
+        _account(move, self.trees, [sync.round(last=True) for sync in move.made.trees], last=True)
+
+    def undo(self, move: Move) -> None:
+        """As for the rounds before."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyTrees:
+    """Read the target's trees from its disk and compare them with what the source held in the last round."""
+
+    full: bool
+    phase: str = "verify"
+    guards: bool = False
+
+    def describe(self) -> str:
+        return f"compare what arrived{', contents too' if self.full else ''}"
+
+    def run(self, move: Move) -> None:
+        """Raises `TransferError` naming the first path that differs."""
+        for sync in move.made.trees:
+            sync.verify(full=self.full)
+            move.made.verified.append(f"{sync.paths.name} ({'full' if self.full else 'meta'})")
+
+    def undo(self, move: Move) -> None:
+        """Looking changes nothing."""
+
+
+def _path(host: Host, agent: Agent, tree: Tree, container: str) -> str:
+    """Where a host keeps a tree."""
+    if tree.kind == "binds":
+        return tree.name
+    if tree.kind == "volumes":
+        return str(host.docker.inspect_volume(tree.name)["Mountpoint"])
+    inspected = host.docker.inspect_container(container)
+    known = (inspected.get("GraphDriver") or {}).get("Data") or {}
+    if "UpperDir" in known:
+        return str(known["UpperDir"])
+    return str(agent.call("layer", container=inspected["Id"], pid=inspected["State"]["Pid"])["path"])
+
+
+def _account(move: Move, trees: Sequence[Tree], reports: Sequence[RoundReport], *, last: bool) -> None:
+    for tree, report in zip(trees, reports, strict=True):
+        made = move.made
+        made.bytes[tree.kind] = made.bytes.get(tree.kind, 0) + report.bytes_wire
+        made.sizes[tree.kind] = made.sizes.get(tree.kind, 0) + report.bytes_logical
+        move.made.rounds.append({"tree": str(tree), "last": last, **asdict(report)})
