@@ -25,10 +25,11 @@ _LONGEST_BASE = 70
 
 # Ends ssh when our end of its standard input closes, which it does however we end; the signal that the kernel could
 # send for us (PR_SET_PDEATHSIG) comes already when the thread that connected ends. `$$` cannot have become another
-# process: its number stays taken while this session has a member.
+# process: its number stays taken while this session has a member. A signal that reaches ssh between two waits is
+# only obeyed after the next, seconds later: hence the second one.
 _GUARD = """
 exec 3<&0
-(read -r _ <&3; kill "$$"; rm -rf -- "$1") >/dev/null 2>&1 &
+(read -r _ <&3; kill "$$"; sleep 0.5; kill -9 "$$"; rm -rf -- "$1") >/dev/null 2>&1 &
 shift
 exec ssh "$@" </dev/null 3<&-
 """
