@@ -268,6 +268,8 @@ def test_names_of_images_come_and_go(bench: Bench) -> None:
     bench.docker.tag(bench.image, name)
     seen = bench.docker.inspect_image(name)
     assert {name, bench.image} <= set(seen["RepoTags"])
+    listed = {entry["Id"]: entry for entry in bench.docker.list_images()}
+    assert {name, bench.image} <= set(listed[seen["Id"]]["RepoTags"])
     assert (seen["Architecture"], seen["Os"], seen["Config"]["Env"]) == ("amd64", "linux", ["A=image"])
     bench.docker.remove_image(name)
     with pytest.raises(NotFoundError):

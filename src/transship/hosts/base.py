@@ -67,6 +67,10 @@ class Docker(Protocol):
         ...
 
     # images
+    def list_images(self) -> list[Json]:
+        """All images, those without a name too, as the API lists them."""
+        ...
+
     def inspect_image(self, ref: str) -> Json: ...
 
     def pull(self, ref: str, *, platform: str = "", progress: Callable[[int, int], None] | None = None) -> None:

@@ -1,4 +1,5 @@
 import json
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from docker import APIClient
 from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.tls import TLSConfig
 from docker.transport import UnixHTTPAdapter
+from requests.adapters import HTTPAdapter
 
 from transship.errors import ConflictError, DockerError, HostError, NotFoundError
 from transship.hosts.base import Json
@@ -23,6 +25,16 @@ _CHUNK = 1 << 18
 
 # A shorter value would be found in the middle of any word.
 _SHORTEST_SECRET = 4
+
+# 15 seconds of silence; not every system that a coordinator runs on has all of these words.
+_KEEPALIVE = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, word), value)
+        for word, value in {"TCP_NODELAY": 1, "TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}.items()
+        if hasattr(socket, word)
+    ),
+]
 
 # Connections that wait for the next request; over `dial-stdio` each is a session of sshd.
 _KEPT = 2
@@ -51,12 +63,21 @@ class _OnePool(UnixHTTPAdapter):
         return super().get_connection("http+docker://localhost", proxies)
 
 
+class _KeptAlive(HTTPAdapter):
+    """Over the network a lost daemon is noticed also by a stream that has no timeout."""
+
+    def init_poolmanager(self, *args: Any, **words: Any) -> None:
+        super().init_poolmanager(*args, socket_options=_KEEPALIVE, **words)
+
+
 def open_api(url: str, *, tls: TLSConfig | None = None) -> Api:
     """Connect to the daemon at `url` (`unix://…` or `tcp://…`). Raises what is in `docker_errors.FOREIGN`."""
     client = APIClient(base_url=url, version=MINIMUM_DOCKER_API_VERSION, timeout=ANSWER_SECONDS, tls=tls or False)
     client.trust_env = False
     if url.startswith("unix://"):
         client.mount("http+docker://", _OnePool(f"http+{url}", ANSWER_SECONDS, max_pool_size=_KEPT))
+    else:
+        client.mount("https://" if tls else "http://", _KeptAlive(pool_maxsize=_KEPT))
     try:
         return ping(client)
     except BaseException:
@@ -146,6 +167,9 @@ class ApiDocker:
         return self._stream(f"/containers/{_word(ref)}/export", {}, f"export container {ref}")
 
     # images
+    def list_images(self) -> list[Json]:
+        return self._list("/images/json", what="list images")
+
     def inspect_image(self, ref: str) -> Json:
         return self._json("GET", f"/images/{_word(ref)}/json", what=f"inspect image {ref}")
 

@@ -206,6 +206,11 @@ class FakeDocker:
 
     # images
     @_request
+    def list_images(self) -> list[Json]:
+        named = self.images.names.items()
+        return [{"Id": each, "RepoTags": [name for name, id_ in named if id_ == each]} for each in self.images.images]
+
+    @_request
     def inspect_image(self, ref: str) -> Json:
         image = self.images.find(ref)
         document = image.document
