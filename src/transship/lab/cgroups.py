@@ -82,21 +82,15 @@ class HostGroup:
                 found.update(_members(file))
         return list(found)
 
-    def end(self) -> None:
-        """End all that runs in the group and return when it is over."""
-
-        def empty() -> bool:
-            left = self.processes()
-            for process in left:
-                process.kill()
-            return not left
-
-        wait_until(empty, 20, f"the processes of {self.name} ended")
-
     def remove(self) -> None:
-        """Remove the group, which must be empty. Not there: fine."""
-        for folder in self.folders:
-            wait_until(lambda folder=folder: _removed(folder), 20, f"the control group {folder} was free")  # type: ignore[misc]
+        """End all that runs in the group, and remove it. Not there: fine."""
+
+        def gone() -> bool:
+            for process in self.processes():
+                process.kill()
+            return not [folder for folder in self.folders if not _removed(folder)]
+
+        wait_until(gone, 20, f"the control group {self.name} was free")
 
 
 def _members(file: Path) -> set[ProcessId]:

@@ -38,6 +38,7 @@ class Lab:
         self.options = options
         self._recorder = recorder or Recorder()
         self._record: LabRecord | None = None
+        self._leash = ExitStack()
 
     @classmethod
     def up(cls, options: LabOptions, *, recorder: Recorder | None = None, images: Sequence[str] = ()) -> Self:
@@ -54,6 +55,7 @@ class Lab:
             lab.close()
             undo.pop_all()
         lab._record = lab.record.detached()
+        lab._leash.close()
         return lab
 
     @classmethod
@@ -136,6 +138,7 @@ class Lab:
             for node in self.nodes:
                 node.close()
             remove(self._record)
+            self._leash.close()
             self._record = None
             for cached in ("hosts", "_registry"):
                 self.__dict__.pop(cached, None)
@@ -162,6 +165,7 @@ class Lab:
                 disks = places.cache() / "disks" / self.options.name
                 self._record = LabRecord(self.options, index, ProcessId.of(os.getpid()), disks)
                 self._record.save()
+                self._leash.enter_context(programs.leash(self._record.leash))
             self._build()
         except BaseException:
             self.down()
@@ -229,6 +233,9 @@ def remove(lab: LabRecord) -> None:
     """
     if lab.owner and lab.owner.alive and lab.owner.pid != os.getpid():
         raise LabError(f"the lab {lab.name} is {lab.state}", hint=f"end process {lab.owner.pid}; it takes its lab down")
+    if lab.abandoned:
+        with places.locked(lab.leash):  # until what the dead owner had begun is finished
+            pass
     for node in filter(None, [*nodes_of(lab), registry.node_of(lab)]):
         node.kill()
     network_of(lab).remove()

@@ -256,7 +256,6 @@ class Node:
         for name in ("inner", "outer"):
             if process := ProcessId.read(self.folder / name):
                 process.kill()
-        self.group.end()
         self.group.remove()
         self.network.detach(self.name)
         if self.image and self.image.exists():

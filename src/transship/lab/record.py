@@ -35,6 +35,11 @@ class LabRecord:
         return places.STATE / self.name
 
     @property
+    def leash(self) -> Path:
+        """What the owner and the programs that it runs keep locked."""
+        return self.folder / "owner.lock"
+
+    @property
     def state(self) -> str:
         if self.owner is None:
             return "up"
