@@ -15,8 +15,8 @@ class Made:
     The sets hold names; a name is put in before the thing is made, so that nothing that exists is missing. `bytes`
     counts what crossed, by kind of data (`image`, `layer`, `volumes`, `binds`); `sizes` is what that came to on the
     target, where it differs. `loading` says that an image was sent, which is there without a name until it gets those
-    that it has on the source. `trees` are open on both hosts (`transfer.tree.TreeSync`, which lies above this layer),
-    and `rounds` says what they sent.
+    that it has on the source. `agents` and `trees` are at work on both hosts (`transfer.relay.AgentPair` and
+    `transfer.tree.TreeSync`, which lie above this layer), and `rounds` says what they sent.
     """
 
     image: str = ""
@@ -30,6 +30,7 @@ class Made:
     bytes: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     loading: bool = False
+    agents: Any = None
     trees: list[Any] = field(default_factory=list)
     rounds: list[dict[str, Any]] = field(default_factory=list)
     verified: list[str] = field(default_factory=list)

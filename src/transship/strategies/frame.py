@@ -36,11 +36,14 @@ def stopping(seen: Observation) -> tuple[Step, ...]:
     return (fence, StopSource(seen.state.container_id)) if seen.state.running else (fence,)
 
 
-def starting(seen: Observation, options: MoveOptions) -> tuple[Step, ...]:
-    """Start the target and prove that it serves; a container that was stopped on the source stays so."""
+def starting(seen: Observation, options: MoveOptions, *between: Step) -> tuple[Step, ...]:
+    """Start the target, and prove that it serves; a container that was stopped on the source stays so.
+
+    `between` is done right after the start.
+    """
     if not seen.state.running:
         return ()
-    return (StartTarget(_restart_policy(seen)), ProveHealthy(options.probe, options.health_timeout_s))
+    return (StartTarget(_restart_policy(seen)), *between, ProveHealthy(options.probe, options.health_timeout_s))
 
 
 def _restart_policy(seen: Observation) -> Json:

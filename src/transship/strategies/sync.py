@@ -9,7 +9,7 @@ from transship.plan.steps import Plan
 from transship.plan.sync_checks import SYNC_RULES, copied_binds, is_copied
 from transship.strategies.frame import arriving, preparing, retiring, starting, stopping
 from transship.strategies.image import image_findings, providing
-from transship.transfer.trees import LastRound, OpenTrees, PreCopy, Tree, VerifyTrees
+from transship.transfer.trees import Announce, LastRound, OpenTrees, PreCopy, Tree, VerifyTrees
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Sync:
                 *stopping(seen),
                 LastRound(trees),
                 VerifyTrees(full=options.verify == "full"),
-                *starting(seen, options),
+                *starting(seen, options, Announce()),
             ),
             retire=retiring(seen, options, migration),
         )

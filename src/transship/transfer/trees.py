@@ -1,4 +1,3 @@
-import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -48,7 +47,7 @@ class OpenTrees:
         """Raises `CommandError` where an agent does not start, `TransferError` for a target that is not empty."""
         source = move.resources.enter_context(start_agent(move.source, self.root[0]))
         target = move.resources.enter_context(start_agent(move.target, self.root[1]))
-        pair = AgentPair(source, target)
+        pair = move.made.agents = AgentPair(source, target)
         for number, tree in enumerate(self.trees):
             paths = TreePaths(
                 name=str(tree),
@@ -157,6 +156,31 @@ class VerifyTrees:
 
     def undo(self, move: Move) -> None:
         """Looking changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Let nobody wait for the container's new place in the target's network: see `agent.neighbours`."""
+
+    phase: str = "announce"
+    guards: bool = False
+
+    def describe(self) -> str:
+        return "tell the target's kernel where the container is"
+
+    def run(self, move: Move) -> None:
+        """Raises `TransferError` where the kernel refuses."""
+        networks = move.target.docker.inspect_container(move.made.container)["NetworkSettings"]["Networks"] or {}
+        places = [
+            f"{each[key]} {each['MacAddress']}"
+            for each in networks.values()
+            for key in ("IPAddress", "GlobalIPv6Address")
+            if each.get(key) and each.get("MacAddress")
+        ]
+        move.made.agents.target.call("neighbours", addresses=",".join(places))
+
+    def undo(self, move: Move) -> None:
+        """The kernel forgets by itself."""
 
 
 def _path(host: Host, agent: Agent, tree: Tree, container: str) -> str:
