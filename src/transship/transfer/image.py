@@ -1,12 +1,17 @@
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
-from transship.errors import DockerError, NotFoundError, TransferError
+from transship.agent.image_filter import AS_IT_IS, Edit
+from transship.errors import CommandError, DockerError, NoSpaceError, NotFoundError, TransferError
 from transship.hosts.base import Docker
 from transship.plan.steps import Move
 from transship.spec.compare import same_image
 from transship.spec.extract import image_ref
 from transship.spec.model import ImageRef
-from transship.transfer.stream import relay
+from transship.transfer import layers
+from transship.transfer.archive import read_beside, read_contents, read_here
+from transship.transfer.stream import as_generator, relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +35,39 @@ class KeepImage:
 
 
 @dataclass(frozen=True, slots=True)
-class ProvideImage:
-    """Give the target the container's image: from its registry by digest, else over SSH as `docker save` writes it.
+class Ends:
+    """How both hosts store images, and where a program can work beside them.
 
-    The image is taken by content: a tag may name another one by now. A tag that the target has already is not moved.
+    `named_layers`: the source's archives name every layer by its diff id (the graphdriver store since Docker 25).
+    """
+
+    source: layers.ImageStore
+    target: layers.ImageStore
+    named_layers: bool
+    source_python: bool
+    target_python: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Shorter:
+    """An edit of the archive, and the target's images that have what it leaves out, where the target does not look."""
+
+    edit: Edit
+    relied_on: Sequence[ImageRef] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProvideImage:
+    """Give the target the container's image: the layers that it lacks, or if those are refused the whole of it.
+
+    With `pull` a registry is asked first, by digest. The image is taken by content: a tag may name another one by now.
+    A tag that the target has already is not moved. On its way the image has no name at all, on neither host.
     """
 
     image: ImageRef
     size: int
+    ends: Ends
+    pull: bool = True
     phase: str = ""
     guards: bool = False
 
@@ -47,15 +77,18 @@ class ProvideImage:
 
     def run(self, move: Move) -> None:
         """Raises `TransferError` if what arrived is not the image that the source has."""
-        if not self._pull(move):
-            self._copy(move)
+        move.made.bytes["image"] = 0
+        move.made.sizes["image"] = self.size
+        if not (self.pull and self._pull(move)):
+            self._provide(move)
         move.made.verified.append("image")
 
     def undo(self, move: Move) -> None:
         """Remove the image and every name that it was given."""
-        move.source.docker.remove_image(_temporary_tag(move))
-        for name in (_temporary_tag(move), *move.made.tags, *move.made.pulled):
+        for name in (*move.made.tags, *move.made.pulled):
             move.target.docker.remove_image(name)
+        if move.made.loading:
+            self._discard(move)
 
     def _pull(self, move: Move) -> bool:
         """Whether a registry gave the image. That none does is no error: the source has it."""
@@ -64,7 +97,8 @@ class ProvideImage:
                 move.made.pulled.add(digest)
                 try:
                     move.target.docker.pull(digest, platform=self.image.platform, progress=phase.reach)
-                    self._take(move, digest)
+                    arrived = move.target.docker.inspect_image(digest)
+                    self._take(move, image_ref(arrived, reference=digest, id=arrived["Id"]))
                     move.made.bytes["image"] = phase.bytes
                 except (DockerError, TransferError) as error:
                     phase.detail = f"not pulled, the image comes from the source: {error}"
@@ -72,31 +106,118 @@ class ProvideImage:
                     return True
         return False
 
-    def _copy(self, move: Move) -> None:
-        name = _temporary_tag(move)
-        move.source.docker.tag(self.image.id, name)
-        archive = move.source.docker.save([name])
-        _, move.made.bytes["image"] = relay(move.recorder, archive, move.target.docker.load, total=self.size)
-        self._take(move, name)
-        move.source.docker.remove_image(name)
+    def _provide(self, move: Move) -> None:
+        stored = layers.stored_images(move.target.docker)
+        if there := layers.find_image(self.image, stored):
+            self._take(move, there)
+        elif not self._send_missing(move, stored):
+            self._send_whole(move, stored)
 
-    def _take(self, move: Move, name: str) -> None:
-        """Accept what arrived under `name` if it is the image, and give it the names that it has on the source."""
-        target = move.target.docker
-        arrived = target.inspect_image(name)
-        if not same_image(self.image, image_ref(arrived, reference=name, id=arrived["Id"])):
+    def _send_missing(self, move: Move, stored: Iterable[ImageRef]) -> bool:
+        """Whether the image is there after only the missing layers were sent. That it is not is no error."""
+        with move.recorder.phase("missing-layers") as phase:
+            try:
+                shorter = self._shorter(move, stored)
+                if shorter is None:
+                    phase.detail = "no layer is known to be there"
+                    return False
+                arrived = self._load(move, self._read(move, shorter.edit), stored)
+                self._prove_complete(move, shorter.relied_on)
+                self._take(move, arrived)
+            except NoSpaceError:
+                raise
+            except (DockerError, TransferError, CommandError) as error:
+                phase.detail = f"the whole image is sent, because this failed: {error}"
+                self._discard(move)
+                return False
+        return True
+
+    def _read(self, move: Move, edit: Edit) -> Iterator[bytes]:
+        if self.ends.source_python:
+            return read_beside(move.source, self.image.id, edit)
+        return read_here(move.source.docker, self.image.id, edit)
+
+    def _prove_complete(self, move: Move, relied_on: Iterable[ImageRef]) -> None:
+        """The containerd store takes an image whose blobs are missing: those that have them must be there still."""
+        for each in relied_on:
+            if not _has(move.target.docker, each.id):
+                raise TransferError(f"{move.target.name} no longer has layers that {self.image.reference} shares")
+
+    def _send_whole(self, move: Move, stored: Iterable[ImageRef]) -> None:
+        if self.ends.source_python:
+            with move.recorder.phase("whole-image") as phase:
+                try:
+                    self._take(move, self._load(move, read_beside(move.source, self.image.id, AS_IT_IS), stored))
+                except CommandError as error:
+                    phase.detail = f"sent as Docker saves it, because this failed: {error}"
+                else:
+                    return
+        self._take(move, self._load(move, move.source.docker.save([self.image.id]), stored))
+
+    def _shorter(self, move: Move, stored: Iterable[ImageRef]) -> _Shorter | None:
+        """What can be left out of the archive; None where nothing is known to be there."""
+        if self.ends.target == "graphdriver":
+            unneeded = layers.layers_there(self.image.diff_ids, stored)
+            paths = self._paths(move).items() if unneeded else ()
+            leaving = layers.without(path for path, diff_id in paths if diff_id in unneeded)
+            return _Shorter(leaving) if leaving.drop else None
+        if not (self.ends.source_python and self.ends.target_python):
+            return None
+        sharing = layers.sharing(self.image.diff_ids, stored)
+        there: dict[str, layers.Blob] = {}
+        for each in sharing:
+            there |= read_contents(move.target, each.id).blobs(each.diff_ids)
+        there = {diff_id: blob for diff_id, blob in there.items() if diff_id in self.image.diff_ids}
+        if not there:
+            return None
+        if self.ends.source == "containerd" or self._same_blobs(there):
+            return _Shorter(layers.without(blob.path for blob in there.values()), sharing)
+        return _Shorter(layers.as_blobs(self.image, read_contents(move.source, self.image.id), there), sharing)
+
+    def _same_blobs(self, there: Mapping[str, layers.Blob]) -> bool:
+        """Whether the source's archive calls these layers what the target does: plain tars by their diff ids."""
+        return self.ends.named_layers and all(blob.digest == diff_id for diff_id, blob in there.items())
+
+    def _paths(self, move: Move) -> dict[str, str]:
+        """Where the layers are in the source's archive, by path; empty where that could be seen here only."""
+        if self.ends.named_layers:
+            return layers.named_paths(self.image.diff_ids)
+        if self.ends.source_python:
+            return read_contents(move.source, self.image.id).paths(self.image.diff_ids)
+        return {}
+
+    def _load(self, move: Move, archive: Iterator[bytes], stored: Iterable[ImageRef]) -> ImageRef:
+        """Have the target load an archive and return what arrived. Raises `TransferError` if that is another image."""
+        move.made.loading = True
+
+        def counted() -> Iterator[bytes]:
+            with closing(as_generator(archive)) as chunks:
+                for chunk in chunks:
+                    move.made.bytes["image"] += len(chunk)
+                    yield chunk
+
+        relay(move.recorder, counted(), move.target.docker.load)
+        new = layers.stored_images(move.target.docker, besides=[each.id for each in stored])
+        arrived = layers.find_image(self.image, new)
+        if arrived is None:
             raise TransferError(f"{move.target.name} received another image than {self.image.reference}")
-        move.made.image = str(arrived["Id"])
+        return arrived
+
+    def _discard(self, move: Move) -> None:
+        """Remove what arrived and has no name; with a name it is somebody else's."""
+        for each in layers.stored_images(move.target.docker):
+            if same_image(self.image, each) and not each.tags:
+                move.target.docker.remove_image(each.id)
+
+    def _take(self, move: Move, arrived: ImageRef) -> None:
+        """Accept what is there if it is the image, and give it the names that it has on the source."""
+        if not same_image(self.image, arrived):
+            raise TransferError(f"{move.target.name} received another image than {self.image.reference}")
+        move.made.image = arrived.id
         for tag in self.image.tags:
-            if not _has(target, tag):
+            if not _has(move.target.docker, tag):
                 move.made.tags.add(tag)
-                target.tag(move.made.image, tag)
-        if move.made.tags:
-            target.remove_image(_temporary_tag(move))
-
-
-def _temporary_tag(move: Move) -> str:
-    return f"transship/move:{move.id}"
+                move.target.docker.tag(arrived.id, tag)
 
 
 def _has(docker: Docker, name: str) -> bool:

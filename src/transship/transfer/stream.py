@@ -20,7 +20,7 @@ def relay(
     until the answer. Nothing is held but the chunk in hand. `chunks` is closed, whatever happens.
     """
     passed = 0
-    with closing(_as_generator(chunks)) as source, ExitStack() as phase:
+    with closing(as_generator(chunks)) as source, ExitStack() as phase:
         phase.enter_context(recorder.phase("export"))
 
         def passing() -> Iterator[bytes]:
@@ -40,5 +40,6 @@ def relay(
         return consume(passing()), passed
 
 
-def _as_generator(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
+def as_generator(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
+    """The same, as something that can be closed."""
     yield from chunks

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+from urllib.parse import quote
+
+from .faults import AgentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_USUAL = "/var/run/docker.sock"
+
+
+class _Connection(http.client.HTTPConnection):
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(_path())
+
+
+def _path() -> str:
+    """Where this host's daemon listens: where the user says, at the usual place, or where a rootless one does."""
+    url = os.environ.get("DOCKER_HOST", "")
+    if url.startswith("unix://"):
+        return url[len("unix://") :]
+    return _USUAL if os.path.exists(_USUAL) else os.path.join(os.environ.get("XDG_RUNTIME_DIR", "/"), "docker.sock")
+
+
+@contextmanager
+def saved(image: str) -> Iterator[IO[bytes]]:
+    """What `docker save` of an image gives, as the daemon sends it. Raises `AgentError` where it refuses."""
+    connection = _Connection("docker")
+    try:
+        connection.request("GET", f"/images/{quote(image, safe=':@')}/get")
+        response = connection.getresponse()
+        if response.status != http.client.OK:
+            raise AgentError(f"Docker does not save {image}: it answers {response.status}", "EDOCKER")
+        yield response
+    except BrokenPipeError:
+        raise  # whoever reads what the caller makes of it is gone
+    except (OSError, http.client.HTTPException) as error:
+        raise AgentError(f"Docker's answer was cut short: {error!r}", "EDOCKER") from error
+    finally:
+        connection.close()
