@@ -16,7 +16,10 @@ NAMES = {NONE: "none", ZLIB: "zlib", ZSTD: "zstd"}
 _PROBE_EVERY = 32
 _WINDOW_SECONDS = 0.25
 _WINDOW_BYTES = 4 << 20
-_BUFFERS = 8 << 20
+_BUFFERS = 4 << 20
+_FULL_SECONDS = 0.05
+_UNSURE_FRAMES = 64
+_IDLE_LINK = 0.05
 
 
 def _zstd() -> tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]] | None:
@@ -99,6 +102,8 @@ class Chooser:
         self._speed = 0.0
         self._ratio = 1.0
         self._frames = 0
+        self._pack_seconds = 0.0
+        self._sent_seconds = 0.0
         self._unseen = _BUFFERS
         self._window_bytes = 0
         self._window_seconds = 0.0
@@ -109,7 +114,9 @@ class Chooser:
         if self._codec == NONE or not self._speed:
             return self._codec
         if not self._link:
-            return self._codec if self._ratio < 1 else NONE
+            # A link that never made us wait may be a fast one: only more bytes than it can take will tell.
+            waited = self._sent_seconds >= _IDLE_LINK * self._pack_seconds
+            return self._codec if self._ratio < 1 and (waited or self._frames < _UNSURE_FRAMES) else NONE
         cost = max(1 / self._speed, self._ratio / self._link)
         return self._codec if cost < 1 / self._link else NONE
 
@@ -122,6 +129,7 @@ class Chooser:
         began = self._clock()
         packed = compress(self._codec, payload)
         seconds = max(self._clock() - began, 1e-9)
+        self._pack_seconds += seconds
         self._speed = _smooth(self._speed, len(payload) / seconds)
         self._ratio = _smooth(self._ratio if self._frames > 1 else 0.0, len(packed) / len(payload))
         if len(packed) >= len(payload):
@@ -130,8 +138,9 @@ class Chooser:
 
     def sent(self, count: int, seconds: float) -> None:
         """So many bytes took so long to hand over. The first ones, which buffers on the way swallow, say nothing."""
+        self._sent_seconds += seconds
         if self._unseen > 0:
-            self._unseen -= count
+            self._unseen -= count if seconds < _FULL_SECONDS else _BUFFERS
             return
         self._window_bytes += count
         self._window_seconds += seconds

@@ -141,6 +141,8 @@ def decode(data: memoryview, offset: int) -> tuple[Entry, int]:
         raise ProtocolError(f"{shown(path)}: impossible attributes")
     if entry.kind == LINK:
         check_path(entry.target)
+    if entry.kind == SYMLINK and (not entry.target or b"\0" in entry.target):
+        raise ProtocolError(f"{shown(path)}: a symlink to nothing")
     return entry, end
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from .faults import ProtocolError
@@ -25,7 +27,9 @@ STATE = 4
 """Target to source: what a tree already holds (records.py)."""
 
 MAX_PAYLOAD = 1 << 20
-_READ = 1 << 16
+_CHECK = struct.Struct(">I")
+_PIPE_BYTES = 1 << 20
+_F_SETPIPE_SZ = 1031
 
 
 class Frame(NamedTuple):
@@ -42,51 +46,66 @@ def encode(frame: Frame) -> bytes:
         raise ProtocolError(f"a frame of {len(frame.payload)} bytes is longer than {MAX_PAYLOAD}")
     head = HEADER.pack(MAGIC, VERSION, frame.type, frame.codec, len(frame.payload), 0)
     check = zlib.crc32(frame.payload, zlib.crc32(head[:-4]))
-    return head[:-4] + struct.pack(">I", check) + frame.payload
+    return b"".join([head[:-4], _CHECK.pack(check), frame.payload])
 
 
-def read(source: Callable[[int], bytes]) -> bytes | None:
-    """Read the bytes of one frame with `source(limit)`, which returns at most `limit` bytes and none at the end.
+class Head(NamedTuple):
+    """What a frame begins with. `raw` is as it came; `length` bytes of payload follow."""
 
-    None where the stream ends between frames. Raises `ProtocolError` for anything that is not a whole frame of this
-    version. What is held in memory never exceeds what arrived, nor `MAX_PAYLOAD`. The checksum is not looked at.
+    type: int
+    codec: int
+    length: int
+    check: int
+    raw: bytes
+
+
+def read_head(source: Callable[[int], bytes]) -> Head | None:
+    """Read the head of a frame with `source(limit)`, which returns at most `limit` bytes and none at the end.
+
+    None where the stream ends. Raises `ProtocolError` for anything that is not the head of a frame of this version.
     """
-    head = _exactly(source, HEADER.size)
-    if not head:
+    raw = _exactly(source, HEADER.size)
+    if not raw:
         return None
-    if len(head) < HEADER.size:
+    if len(raw) < HEADER.size:
         raise ProtocolError("the stream ends inside a frame's header")
-    magic, version, kind, _, length, _ = HEADER.unpack(head)
+    magic, version, kind, codec, length, check = HEADER.unpack(raw)
     if magic != MAGIC:
-        raise ProtocolError(f"the stream holds {head[:8]!r} where a frame should begin")
+        raise ProtocolError(f"the stream holds {raw[:8]!r} where a frame should begin")
     if version != VERSION:
         raise ProtocolError(f"the other end speaks version {version} of the protocol, this one version {VERSION}")
     if length > MAX_PAYLOAD or not REQUEST <= kind <= STATE:
         raise ProtocolError(f"a frame of type {kind} and {length} bytes is none of this protocol")
-    payload = _exactly(source, length)
-    if len(payload) < length:
+    return Head(kind, codec, length, check, raw)
+
+
+def read_body(source: Callable[[int], bytes], head: Head) -> Frame:
+    """Read the rest of a frame. Raises `ProtocolError` where it is cut short or its checksum is wrong.
+
+    What is held in memory never exceeds what arrived, nor `MAX_PAYLOAD`.
+    """
+    payload = _exactly(source, head.length)
+    if len(payload) < head.length:
         raise ProtocolError("the stream ends inside a frame")
-    return head + payload
-
-
-def kind_of(raw: bytes) -> int:
-    """The type of a frame that `read` returned."""
-    return raw[len(MAGIC) + 1]
-
-
-def decode(raw: bytes) -> Frame:
-    """The frame in the bytes that `read` returned. Raises `ProtocolError` where its checksum is wrong."""
-    _, _, kind, codec, _, check = HEADER.unpack_from(raw)
-    payload = raw[HEADER.size :]
-    if zlib.crc32(payload, zlib.crc32(raw[: HEADER.size - 4])) != check:
+    if zlib.crc32(payload, zlib.crc32(head.raw[:-4])) != head.check:
         raise ProtocolError("a frame arrived damaged (its checksum is wrong)")
-    return Frame(kind, codec, payload)
+    return Frame(head.type, head.codec, payload)
+
+
+def read(source: Callable[[int], bytes]) -> Frame | None:
+    """Read a whole frame; None where the stream ends before it."""
+    head = read_head(source)
+    return None if head is None else read_body(source, head)
 
 
 def _exactly(source: Callable[[int], bytes], count: int) -> bytes:
-    parts = []
+    first = source(count)
+    if len(first) == count or not first:
+        return first
+    parts = [first]
+    count -= len(first)
     while count:
-        part = source(min(count, _READ))
+        part = source(count)
         if not part:
             break
         parts.append(part)
@@ -99,3 +118,9 @@ def write_all(fd: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(fd, rest) :]
+
+
+def widen(fd: int) -> None:
+    """Let a pipe hold a few frames, so that both of its ends can work at once. What is no pipe stays as it is."""
+    with suppress(OSError):
+        fcntl.fcntl(fd, _F_SETPIPE_SZ, _PIPE_BYTES)

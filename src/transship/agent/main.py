@@ -13,6 +13,7 @@ from .frames import RECORDS, REPLY, REQUEST, STATE, Frame, write_all
 from .known import Adoption, describe
 from .layer import upper_directory
 from .manifest import STEP, Manifest, of_tree
+from .neighbours import learn
 from .opendirs import list_names, open_root
 from .receive import Receiver
 from .send import Counts, Sender
@@ -54,6 +55,7 @@ class Agent:
             "window": self._window,
             "path": self._path,
             "layer": self._layer,
+            "neighbours": self._neighbours,
         }
 
     def run(self) -> None:
@@ -193,6 +195,11 @@ class Agent:
         """Where containerd keeps the writable layer of `container` (its id); `pid` is 0 while it does not run."""
         return {"path": upper_directory(request["container"], request["pid"])}
 
+    def _neighbours(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Tell the kernel where `addresses` are (`IP MAC` separated by commas), if it asks for them in vain."""
+        pairs = (pair.partition(" ") for pair in request["addresses"].split(",") if pair)
+        return {"told": learn({address: mac for address, _, mac in pairs})}
+
     def _made_manifest(self, request: dict[str, Any]) -> Manifest:
         manifest = self._trees[request["tree"]].manifest
         if manifest is None:
@@ -243,13 +250,14 @@ def _incoming(kind: int) -> Iterable[records.Record]:
 
 
 def _frame() -> Frame | None:
-    raw = frames.read(lambda limit: os.read(_STDIN, limit))
-    return None if raw is None else frames.decode(raw)
+    return frames.read(lambda limit: os.read(_STDIN, limit))
 
 
 def run() -> None:
     """Be the agent. An error is the last reply before the process ends with status 1."""
     os.umask(0)
+    frames.widen(_STDIN)
+    frames.widen(_STDOUT)
     agent = Agent()
     threading.Thread(target=agent.watch, daemon=True).start()
     try:

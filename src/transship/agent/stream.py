@@ -119,8 +119,8 @@ class Outgoing:
     def _write(self, payload: bytes) -> None:
         codec, data = self._chooser.pack(payload)
         frame = encode(Frame(self._type, codec, data))
+        began = time.perf_counter()  # to whoever compresses, a limit is nothing but a slow link
         self._pace.wait(len(frame))
-        began = time.perf_counter()
         write_all(self._fd, frame)
         self._chooser.sent(len(frame), time.perf_counter() - began)
         self.raw += len(payload)

@@ -14,12 +14,12 @@ from typing import Any, Self
 
 from transship.agent import frames
 from transship.agent.faults import ProtocolError
-from transship.agent.frames import REPLY, kind_of
+from transship.agent.frames import REPLY, Head
 from transship.errors import CommandError, TransferError
 from transship.hosts.base import Host
 from transship.hosts.facts import RootAccess
 
-__all__ = ["REPLY", "Agent", "Message", "kind_of", "start_agent"]
+__all__ = ["REPLY", "Agent", "Message", "start_agent"]
 
 Message = dict[str, Any]
 PYTHON = ("python3", "-I", "-B", "-c")
@@ -66,7 +66,8 @@ def archive() -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
         for file in sorted(files("transship.agent").iterdir(), key=lambda file: file.name):
             if file.name.endswith(".py"):
-                zipped.writestr(zipfile.ZipInfo(f"transship_agent/{file.name}", _EPOCH), file.read_bytes())
+                info = zipfile.ZipInfo(f"transship_agent/{file.name}", _EPOCH)
+                zipped.writestr(info, file.read_bytes(), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
@@ -84,6 +85,8 @@ class Agent:
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         assert process.stdin and process.stdout and process.stderr  # noqa: S101, PT018 - popen's contract
         self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr
+        for pipe in (self._stdin, self._stdout):
+            frames.widen(pipe.fileno())
         self._listener = threading.Thread(target=self._listen, name=f"agent events {host}", daemon=True)
         self._listener.start()
         self.closing = ExitStack()
@@ -104,9 +107,9 @@ class Agent:
             ) from error
 
     def request(self, do: str, **fields: str | float) -> None:
-        """Ask for something. The answer is to be read with `reply`, or frame by frame with `read`."""
-        message = json.dumps({"do": do, **{name: _plain(value) for name, value in fields.items()}})
-        self.write(frames.encode(frames.Frame(frames.REQUEST, 0, message.encode("ascii"))))
+        """Ask for something. The answer is to be read with `reply`, or frame by frame with `head`."""
+        message = json.dumps({"do": do, **{name: _plain(value) for name, value in fields.items()}}, ensure_ascii=False)
+        self.write(frames.encode(frames.Frame(frames.REQUEST, 0, message.encode())))
 
     def call(self, do: str, **fields: str | float) -> Message:
         """Ask for something that moves no data and return the answer. Raises `TransferError`."""
@@ -115,41 +118,72 @@ class Agent:
 
     def reply(self) -> Message:
         """Wait for the answer. Raises `TransferError` with the agent's own sentence where it could not."""
-        return self.message(self.read())
+        return self.message(self.head())
 
-    def read(self) -> bytes:
-        """The next frame as it came. Raises `TransferError` when there is none."""
+    def head(self) -> Head:
+        """Wait for the next frame; its payload is still in `output`. Raises `TransferError` when there is none."""
         try:
-            raw = frames.read(lambda limit: os.read(self._stdout.fileno(), limit))
+            found = frames.read_head(self._read)
         except (ProtocolError, OSError, ValueError) as error:
-            raise self._lost(str(error)) from error
-        if raw is None:
-            raise self._lost("it ended")
-        return raw
+            raise self.lost(str(error)) from error
+        if found is None:
+            raise self.lost("it ended")
+        return found
 
-    def message(self, raw: bytes) -> Message:
-        """The object in a reply. Raises `TransferError` where it says that something failed."""
+    def message(self, head: Head) -> Message:
+        """Read the object in a reply that begins so. Raises `TransferError` where it says that something failed."""
         try:
-            found = json.loads(frames.decode(raw).payload)
-        except (ProtocolError, ValueError) as error:
-            raise self._lost(str(error)) from error
-        if kind_of(raw) != REPLY or not isinstance(found, dict):
-            raise self._lost("it answers out of turn")
+            found = json.loads(frames.read_body(self._read, head).payload)
+        except (ProtocolError, OSError, ValueError) as error:
+            raise self.lost(str(error)) from error
+        if head.type != REPLY or not isinstance(found, dict):
+            raise self.lost("it answers out of turn")
         if "error" in found:
             hint = _HINTS.get(str(found.get("code")), "").format(host=self.host)
             raise TransferError(f"On {self.host}: {found['error']}.", hint=hint)
         return found
+
+    @property
+    def output(self) -> int:
+        """The pipe that the agent writes to."""
+        return self._stdout.fileno()
+
+    def forward(self, head: Head, source: "Agent") -> None:
+        """Hand the agent a frame of `source` that begins so, without looking at it. Raises `TransferError`."""
+        self.write(head.raw)
+        left = head.length
+        while left:
+            try:
+                moved = os.splice(source.output, self._stdin.fileno(), left)
+            except (OSError, ValueError) as error:
+                raise self._refused() from error
+            if not moved:
+                raise source.lost("it ended")
+            left -= moved
+
+    def _read(self, limit: int) -> bytes:
+        return os.read(self._stdout.fileno(), limit)
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the agent. Raises `TransferError`, with what the agent said last if it ended."""
         try:
             frames.write_all(self._stdin.fileno(), data)
         except (OSError, ValueError) as error:
-            while True:  # the reason may still be in the pipe
-                raw = self.read()
-                if kind_of(raw) == REPLY:
-                    self.message(raw)
-                    raise self._lost("it stopped reading") from error
+            raise self._refused() from error
+
+    def _refused(self) -> TransferError:
+        """Why the agent reads no more: what it said before it ended is still in its pipe."""
+        try:
+            while True:
+                head = self.head()
+                if head.type == REPLY:
+                    self.message(head)
+                else:
+                    frames.read_body(self._read, head)
+        except TransferError as said:
+            return said
+        except ProtocolError as error:
+            return self.lost(str(error))
 
     def close(self) -> None:
         """End the agent, and take away what was made to start it. Twice is fine."""
@@ -182,7 +216,8 @@ class Agent:
             else:
                 self._tail.append(line.decode("utf-8", "replace").rstrip())
 
-    def _lost(self, reason: str) -> TransferError:
+    def lost(self, reason: str) -> TransferError:
+        """Say that the agent is gone; what it wrote to standard error last is a better reason than `reason`."""
         said = self._tail[-1] if self._tail else ""
         return TransferError(f"The agent on {self.host} was lost: {said or reason}.")
 

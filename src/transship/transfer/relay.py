@@ -1,7 +1,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from transship.hosts.agent import REPLY, Agent, Message, kind_of
+from transship.hosts.agent import REPLY, Agent, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class AgentPair:
         count = 0
         try:
             while True:
-                raw = sender.read()
-                if kind_of(raw) == REPLY:
-                    return Relayed(sender.message(raw), receiver.reply(), count)
-                receiver.write(raw)
-                count += len(raw)
+                head = sender.head()
+                if head.type == REPLY:
+                    return Relayed(sender.message(head), receiver.reply(), count)
+                receiver.forward(head, sender)
+                count += len(head.raw) + head.length
         except BaseException:
             self.close()
             raise
