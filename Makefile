@@ -19,7 +19,7 @@ lab-packages:
 	@[ "$$(id -u)" -ne 0 ] || tools/system-packages $(LAB_PACKAGES)
 
 demo: setup lab-packages  ## move a stateful container between two real Docker hosts on this machine, and show it (root)
-	@$(BIN)/python -m transship.lab.demo
+	@$(BIN)/python -m transship.cli.demo
 
 lint: setup      ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .

@@ -196,6 +196,7 @@ def _result(
         phases=phases,
         findings=made.findings,
         verified=tuple(under_way.made.verified),
+        rounds=tuple(under_way.made.rounds),
         client=None if prober is None else prober.report(),
         error="" if error is None else str(error),
     )

@@ -12,7 +12,13 @@ from transship.spec.fields import ApiVersion
 from transship.spec.model import ContainerSpec, ImageRef, NetworkSpec
 from transship.spec.networks import network_spec
 
-_PATH_TEST = b'for path; do [ -e "$path" ] || printf "%s\\0" "$path"; done'
+_PATH_TEST = b"""
+for path; do
+    if ! [ -e "$path" ]; then printf '%s\\0' "missing $path"
+    elif ! [ -d "$path" ] || [ -n "$(ls -A -- "$path")" ]; then printf '%s\\0' "occupied $path"
+    fi
+done
+"""
 _AS_ROOT: Mapping[str | None, tuple[str, ...]] = {"root": (), "sudo": ("sudo", "-n")}
 
 
@@ -99,6 +105,7 @@ def _target_state(target: Host, facts: Facts, spec: ContainerSpec, containers: I
     image = _find_image(docker, spec.image)
     tags = {tag: _image_id(docker, tag) for tag in spec.image.tags}
     volumes = _volumes(docker, spec)
+    missing, occupied = _mounted_paths(target, facts, spec)
     return TargetState(
         api_version=_api_version(facts.api_version),
         containers=frozenset(_name(each) for each in containers),
@@ -108,7 +115,8 @@ def _target_state(target: Host, facts: Facts, spec: ContainerSpec, containers: I
         networks=_networks(docker, spec),
         volumes=frozenset(volumes),
         occupied_volumes=frozenset(name for name, path in volumes.items() if not _is_empty(target, facts, path)),
-        missing_paths=_missing_paths(target, facts, spec),
+        missing_paths=missing,
+        occupied_paths=occupied,
     )
 
 
@@ -177,16 +185,25 @@ def _is_empty(host: Host, facts: Facts, path: str) -> bool:
     return done.status == 0 and not done.stdout
 
 
-def _missing_paths(target: Host, facts: Facts, spec: ContainerSpec) -> frozenset[str] | None:
-    """Those of the bind mounts' paths that the target has not; None where only Docker can look there."""
+def _mounted_paths(
+    target: Host, facts: Facts, spec: ContainerSpec
+) -> tuple[frozenset[str], frozenset[str]] | tuple[None, None]:
+    """Those of the bind mounts' paths that the target has not, and those that hold something there.
+
+    None where only Docker can look.
+    """
     paths = [mount.source for mount in spec.mounts if mount.type == "bind"]
     prefix = _AS_ROOT.get(facts.root_access)
     if not paths:
-        return frozenset()
+        return frozenset(), frozenset()
     if prefix is None:
-        return None
+        return None, None
     done = target.run([*prefix, "sh", "-s", "--", *paths], stdin=_PATH_TEST)
-    return frozenset(done.stdout.decode(errors="surrogateescape").split("\0")) - {""}
+    found = [entry.partition(" ") for entry in done.stdout.decode(errors="surrogateescape").split("\0") if entry]
+    missing, occupied = (
+        frozenset(path for state, _, path in found if state == word) for word in ("missing", "occupied")
+    )
+    return missing, occupied
 
 
 def _api_version(text: str) -> ApiVersion:

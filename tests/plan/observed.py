@@ -37,7 +37,9 @@ SEEN = Observation(
     target=replace(FACTS, host="ssh://root@new", daemon_id="B"),
     spec=SPEC,
     state=SourceState("1" * 64, "running", 0, 100_000_000, (), (), {}),
-    there=TargetState((1, 45), frozenset(), "", frozenset(), {}, {}, frozenset(), frozenset(), frozenset()),
+    there=TargetState(
+        (1, 45), frozenset(), "", frozenset(), {}, {}, frozenset(), frozenset(), frozenset(), frozenset()
+    ),
 )
 
 

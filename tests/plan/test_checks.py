@@ -4,7 +4,9 @@ import pytest
 
 from tests.plan.observed import SEEN, SPEC, seen
 from transship.hosts.facts_script import Listener
-from transship.plan.checks import ALWAYS_THERE, check
+from transship.plan.checks import ALWAYS_THERE, PLAIN_RULES, RULES
+from transship.plan.checks import check as check_rules
+from transship.plan.findings import Finding
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
 from transship.spec.model import Mount, NetworkAttachment, NetworkSpec, VolumeSpec
@@ -34,6 +36,13 @@ CASES: list[tuple[str, str, Observation, MoveOptions]] = [
     ("error", "port-taken", seen(spec={"host_config": PORT}, target={"listeners": (OPEN,)}), MoveOptions()),
     ("error", "port-taken", seen(spec={"host_config": LOCAL_PORT}, target={"listeners": (OPEN,)}), MoveOptions()),
     ("error", "bind-mount", seen(spec={"mounts": (BIND,)}), MoveOptions()),
+    ("error", "bind-mount", seen(spec={"mounts": (BIND,)}), MoveOptions(binds="copy")),
+    (
+        "warning",
+        "lost-field",
+        seen(spec={"host_config": {"Annotations": {"a": "b"}}}, there={"api_version": (1, 41)}),
+        MoveOptions(),
+    ),
     ("warning", "bind-skipped", seen(spec={"mounts": (BIND,)}), MoveOptions(binds="skip")),
     (
         "error",
@@ -79,6 +88,10 @@ CASES: list[tuple[str, str, Observation, MoveOptions]] = [
     ("note", "tag-differs", seen(there={"foreign_tags": frozenset({"nginx:1"})}), MoveOptions()),
     ("error", "no-space", seen(target={"docker_free_bytes": 50_000_000}), MoveOptions()),
 ]
+
+
+def check(observed: Observation, options: MoveOptions) -> tuple[Finding, ...]:
+    return check_rules(observed, options, (*RULES, *PLAIN_RULES))
 
 
 def test_an_ordinary_move_has_no_findings() -> None:

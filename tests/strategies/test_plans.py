@@ -96,7 +96,7 @@ def test_the_retired_source_says_where_it_went_in_a_name_that_docker_takes() -> 
     assert len(name) <= 128
 
 
-@pytest.mark.parametrize(("changed", "chosen"), [(0, "stop-start"), (3, "export-import")])
+@pytest.mark.parametrize(("changed", "chosen"), [(0, "stop-start"), (3, "sync")])
 def test_auto_takes_what_loses_nothing(changed: int, chosen: str) -> None:
     plan = choose(seen(state={"changed_paths": changed}), MoveOptions(), ID)
     assert plan.strategy == chosen

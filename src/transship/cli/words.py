@@ -76,8 +76,11 @@ class MoveWords:
     without_volumes: Annotated[
         bool, typer.Option("--without-volumes", help="Start with empty volumes on the target.")
     ] = False
-    replace_volumes: Annotated[
-        bool, typer.Option("--replace-volumes", help="sync: overwrite volumes that the target has already.")
+    replace_data: Annotated[
+        bool,
+        typer.Option(
+            "--replace-data", help="sync: overwrite what the target has in volumes and mounted folders of that name."
+        ),
     ] = False
     shared_volumes: Annotated[
         bool, typer.Option("--shared-volumes", help="sync: copy volumes that other running containers use as well.")
@@ -119,7 +122,7 @@ class MoveWords:
             health_timeout_s=seconds(self.health_timeout),
             max_downtime_s=seconds(self.max_downtime),
             limit_rate=bytes_per_second(self.limit_rate) if self.limit_rate else 0.0,
-            replace_volumes=self.replace_volumes,
+            replace_data=self.replace_data,
             shared_volumes=self.shared_volumes,
         )
 

@@ -36,7 +36,7 @@ class TargetState:
     the image's names that mean another image there. `published` maps a host port (`8080/tcp`) to the name of the
     container that has it. `networks` holds those that the container needs and the target has; `volumes` the names of
     those, `occupied_volumes` of those that are not proven empty. `missing_paths` are the bind mounts' paths that are
-    not there; None where nobody could look.
+    not there, `occupied_paths` those that are there and not proven to be empty folders; None where nobody could look.
     """
 
     api_version: ApiVersion
@@ -48,6 +48,7 @@ class TargetState:
     volumes: frozenset[str]
     occupied_volumes: frozenset[str]
     missing_paths: frozenset[str] | None
+    occupied_paths: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ class MoveOptions:
     (contents too). `health_timeout_s` limits the wait for the container to serve on the target.
 
     For `sync`: `max_downtime_s` is the budget for the copy after the stop, `limit_rate` in bytes per second holds for
-    what is copied before it (0: no limit). `replace_volumes` allows to overwrite what the target has in volumes of the
-    same name; `shared_volumes` allows to copy a volume that other running containers use as well.
+    what is copied before it (0: no limit). `replace_data` allows to overwrite what the target has in volumes and
+    mounted folders of the same name; `shared_volumes` allows to copy a volume that other containers use as well.
     """
 
     strategy: StrategyName = "auto"
@@ -33,7 +33,7 @@ class MoveOptions:
     health_timeout_s: float = 60.0
     max_downtime_s: float = 1.0
     limit_rate: float = 0.0
-    replace_volumes: bool = False
+    replace_data: bool = False
     shared_volumes: bool = False
 
 

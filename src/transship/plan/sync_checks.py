@@ -79,19 +79,21 @@ def volumes_are_free(seen: Observation, options: MoveOptions) -> Iterator[Findin
             )
         if volume.name in seen.there.occupied_volumes:
             yield Finding(
-                "warning" if options.replace_volumes else "error",
+                "warning" if options.replace_data else "error",
                 "occupied-volume",
                 f"{seen.target_name} has data in a volume {volume.name} already, which would be overwritten",
-                "remove it there, or say --replace-volumes",
+                "remove it there, or say --replace-data",
             )
 
 
 def bind_mounts_are_decided(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
     """A bind mount is somebody's folder: whether it moves is the user's word."""
     for mount in seen.spec.mounts:
-        if mount.type != "bind" or ALWAYS_THERE.fullmatch(mount.source) or options.binds == "copy":
+        if mount.type != "bind" or ALWAYS_THERE.fullmatch(mount.source):
             continue
-        if options.binds == "fail":
+        if options.binds == "copy":
+            yield from _copied_path(seen, options, mount)
+        elif options.binds == "fail":
             yield Finding(
                 "error",
                 "bind-mount",
@@ -108,6 +110,18 @@ HOST_RULES: tuple[Rule, ...] = (agents_can_run, files_can_be_reached)
 """What the two hosts must offer, whatever the container."""
 
 SYNC_RULES: tuple[Rule, ...] = (*HOST_RULES, volumes_are_free, bind_mounts_are_decided)
+
+
+def _copied_path(seen: Observation, options: MoveOptions, mount: Mount) -> Iterator[Finding]:
+    if seen.there.occupied_paths is None:
+        yield Finding("warning", "bind-unseen", f"whether {seen.target_name} has data in {mount.source} cannot be seen")
+    elif mount.source in seen.there.occupied_paths:
+        yield Finding(
+            "warning" if options.replace_data else "error",
+            "bind-occupied",
+            f"{seen.target_name} has data in {mount.source} already, which would be overwritten",
+            "move it away there, or say --replace-data",
+        )
 
 
 def _maps_ids(facts: Facts) -> bool:
