@@ -27,7 +27,8 @@ TransshipError                  exit  our own bug, if nothing below fits: 1
 class TransshipError(Exception):
     """Root of every error that this package raises on purpose.
 
-    `str(error)` is one sentence for the user: what, where and why. `hint` says what to do about it, or is empty.
+    `str(error)` is one sentence for the user: what, where and why; without a full stop, as it may become part of a
+    longer one. `hint` says what to do about it, or is empty.
     Neither ever holds a secret (environment values, labels, credentials). `result` is what `api.move` would have
     returned, where it came far enough to know.
     """
@@ -35,7 +36,7 @@ class TransshipError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
+        super().__init__(message.removesuffix("."))
         self.hint = hint
         self.result: object = None
 

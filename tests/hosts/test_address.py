@@ -75,7 +75,7 @@ def test_address_that_is_none_is_refused_in_one_clear_sentence(url: str) -> None
     with pytest.raises(UsageError) as raised:
         parse(url)
     assert str(raised.value).isprintable()
-    assert str(raised.value).endswith(".")
+    assert not str(raised.value).endswith(".")
     assert raised.value.hint
 
 

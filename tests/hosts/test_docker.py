@@ -181,7 +181,7 @@ def test_environment_and_labels_do_not_show_in_an_error(daemon: Docker, script: 
     script.on("POST /containers/create", Said(400, b'{"message": "bad: TOKEN=s3cret, label hidden, s3cret"}'))
     with pytest.raises(DockerError) as raised:
         daemon.create_container("web", {"Image": "x", "Env": ["TOKEN=s3cret"], "Labels": {"a": "hidden"}})
-    assert str(raised.value) == "Docker on box cannot create container web: bad: ***, label ***, ***."
+    assert str(raised.value) == "Docker on box cannot create container web: bad: ***, label ***, ***"
     assert raised.value.__cause__ is None
 
 

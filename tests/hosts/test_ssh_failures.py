@@ -50,7 +50,7 @@ def test_words_of_ssh_become_the_right_error(words: str, kind: type[TransshipErr
     error = login_failure("ssh://web", "web", words)
     assert type(error) is kind
     assert says in str(error)
-    assert str(error).startswith("Cannot connect to ssh://web: ")
+    assert str(error).startswith("cannot connect to ssh://web: ")
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_a_lab_is_made_listed_used_and_removed() -> None:
 
 def test_wrong_words_are_refused_before_anything_is_made() -> None:
     assert transship("up", "--hosts", "many").returncode == 2
-    assert transship("up", "--name", "Not A Name").returncode == 2
+    assert transship("up", "--name", "not A Name").returncode == 2
     assert transship("env", "--name", "nosuchlab").returncode == 7
 
 

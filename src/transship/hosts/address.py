@@ -77,16 +77,16 @@ def parse(url: str, *, tls: TlsFiles | None = None) -> Address:
     """
     # urlsplit drops tabs and line ends silently: what was checked would not be what was given.
     if not url.isprintable() or " " in url:
-        raise UsageError(f"The address {url!r} holds a space or a control character.", hint=FORMS)
+        raise UsageError(f"the address {url!r} holds a space or a control character", hint=FORMS)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise UsageError(f"The address {_shown(url)} has a port or a bracket that is none.", hint=FORMS) from error
+        raise UsageError(f"the address {_shown(url)} has a port or a bracket that is none", hint=FORMS) from error
     if parts.query or parts.fragment:
-        raise UsageError(f"The address {_shown(url)} goes on after its path.", hint=FORMS)
+        raise UsageError(f"the address {_shown(url)} goes on after its path", hint=FORMS)
     if port == 0:
-        raise UsageError(f"The address {_shown(url)} has a port that is none.", hint="ports go from 1 to 65535")
+        raise UsageError(f"the address {_shown(url)} has a port that is none", hint="ports go from 1 to 65535")
     match parts.scheme:
         case "ssh":
             return _ssh(url, parts, port)
@@ -95,32 +95,32 @@ def parse(url: str, *, tls: TlsFiles | None = None) -> Address:
         case "tcp" | "http" | "https":
             return _tcp(url, parts, port, tls)
         case _:
-            raise UsageError(f"The address {_shown(url)} is of no kind that is known here.", hint=FORMS)
+            raise UsageError(f"the address {_shown(url)} is of no kind that is known here", hint=FORMS)
 
 
 def _ssh(url: str, parts: SplitResult, port: int | None) -> SshAddress:
     if parts.password is not None:
         raise UsageError(
-            f"The address {_shown(url)} holds a password.", hint="let ssh log in with a key: ssh-copy-id puts it there"
+            f"the address {_shown(url)} holds a password", hint="let ssh log in with a key: ssh-copy-id puts it there"
         )
     user, host = unquote(parts.username or ""), _host(url, parts)
     if "@" in parts.netloc and not _USER.fullmatch(user):
-        raise UsageError(f"The address {_shown(url)} has a user name that is none.", hint=FORMS)
+        raise UsageError(f"the address {_shown(url)} has a user name that is none", hint=FORMS)
     socket = parts.path.rstrip("/")
     if socket and not _PATH.fullmatch(socket):
-        raise UsageError(f"The address {_shown(url)} has a path that is no socket's.", hint=FORMS)
+        raise UsageError(f"the address {_shown(url)} has a path that is no socket's", hint=FORMS)
     return SshAddress(host, user, port, socket)
 
 
 def _unix(url: str, parts: SplitResult) -> UnixAddress:
     if parts.netloc or not parts.path.startswith("/") or parts.path == "/":
-        raise UsageError(f"The address {_shown(url)} names no socket.", hint="such as unix:///var/run/docker.sock")
+        raise UsageError(f"the address {_shown(url)} names no socket", hint="such as unix:///var/run/docker.sock")
     return UnixAddress(parts.path)
 
 
 def _tcp(url: str, parts: SplitResult, port: int | None, tls: TlsFiles | None) -> TcpAddress:
     if "@" in parts.netloc or parts.path not in {"", "/"}:
-        raise UsageError(f"The address {_shown(url)} has more than a host and a port.", hint="such as tcp://host:2376")
+        raise UsageError(f"the address {_shown(url)} has more than a host and a port", hint="such as tcp://host:2376")
     return TcpAddress(_host(url, parts), port or (2376 if tls else 2375), tls)
 
 
@@ -129,7 +129,7 @@ def _host(url: str, parts: SplitResult) -> str:
     host = parts.netloc.rpartition("@")[2]
     host = host[1 : host.index("]")] if host.startswith("[") else host.partition(":")[0]
     if not _HOST.fullmatch(host):
-        raise UsageError(f"The address {_shown(url)} has no host name.", hint=FORMS)
+        raise UsageError(f"the address {_shown(url)} has no host name", hint=FORMS)
     return host
 
 

@@ -102,8 +102,8 @@ class Agent:
             self.codecs = frozenset(self.reply()["codecs"])
         except TransferError as error:
             raise CommandError(
-                f"The agent does not start on {self.host}: {error}",
-                hint="It needs Python 3.8 or newer as python3; the strategies stop-start and export-import do not.",
+                f"the agent does not start on {self.host}: {error}",
+                hint="it needs Python 3.8 or newer as python3; the strategies stop-start and export-import do not",
             ) from error
 
     def request(self, do: str, **fields: str | float) -> None:
@@ -140,7 +140,7 @@ class Agent:
             raise self.lost("it answers out of turn")
         if "error" in found:
             hint = _HINTS.get(str(found.get("code")), "").format(host=self.host)
-            raise TransferError(f"On {self.host}: {found['error']}.", hint=hint)
+            raise TransferError(f"on {self.host}: {found['error']}", hint=hint)
         return found
 
     @property
@@ -219,14 +219,14 @@ class Agent:
     def lost(self, reason: str) -> TransferError:
         """Say that the agent is gone; what it wrote to standard error last is a better reason than `reason`."""
         said = self._tail[-1] if self._tail else ""
-        return TransferError(f"The agent on {self.host} was lost: {said or reason}.")
+        return TransferError(f"the agent on {self.host} was lost: {said or reason}")
 
 
 _HINTS = {
-    "ENOSPC": "The disk of {host} is full: free some space and try again.",
-    "EDQUOT": "A quota on {host} is used up, or the data grew far beyond what was measured before.",
-    "ENOTSUP": "The file system on {host} cannot store this kind of attribute.",
-    "ENOTEMPTY": "Say that what is there may be used as a base, or choose another place.",
+    "ENOSPC": "the disk of {host} is full: free some space and try again",
+    "EDQUOT": "a quota on {host} is used up, or the data grew far beyond what was measured before",
+    "ENOTSUP": "the file system on {host} cannot store this kind of attribute",
+    "ENOTEMPTY": "say that what is there may be used as a base, or choose another place",
 }
 
 
@@ -246,7 +246,7 @@ def start_agent(host: Host, root: RootAccess, on_event: Callable[[Message], None
             argv = _through_docker(host, made)
         elif root == "none":
             raise CommandError(
-                f"Nobody who may log in to {host.name} can become root there.", hint="sudo without a password would do"
+                f"nobody who may log in to {host.name} can become root there", hint="sudo without a password would do"
             )
         else:
             argv = [*(("sudo", "-n") if root == "sudo" else ()), *PYTHON, BOOTSTRAP]

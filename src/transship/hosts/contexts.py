@@ -39,10 +39,10 @@ def resolve(text: str, env: Mapping[str, str] | None = None) -> Address:
     if text == "default":
         return _default(env)
     if not _NAME.fullmatch(text):
-        raise UsageError(f"{text!r} is neither an address nor a name that a Docker context can have.", hint=FORMS)
+        raise UsageError(f"{text!r} is neither an address nor a name that a Docker context can have", hint=FORMS)
     meta = _meta_file(_folder(env), text)
     if not meta.is_file():
-        raise UsageError(f"There is no Docker context {text!r}.", hint=_near(text, env))
+        raise UsageError(f"there is no Docker context {text!r}", hint=_near(text, env))
     return _read(meta, env).address
 
 
@@ -101,11 +101,11 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise UsageError(f"{path} is not JSON.", hint="docker context ls tells which context it is") from error
+        raise UsageError(f"{path} is not JSON", hint="docker context ls tells which context it is") from error
     if not isinstance(value, dict):
-        raise UsageError(f"{path} is not what Docker writes there.")
+        raise UsageError(f"{path} is not what Docker writes there")
     return value
 
 
@@ -113,7 +113,7 @@ def _current_context(env: Mapping[str, str]) -> str:
     config = _folder(env) / "config.json"
     name = _json(config).get("currentContext", "") if config.exists() else ""
     if not isinstance(name, str):
-        raise UsageError(f"currentContext in {config} is not a name.")
+        raise UsageError(f"currentContext in {config} is not a name")
     return name
 
 
@@ -125,18 +125,18 @@ def _read(meta: Path, env: Mapping[str, str]) -> _Stored:
         url, skip_verify = endpoint.get("Host") or "", bool(endpoint.get("SkipTLSVerify", False))
         description = (content.get("Metadata") or {}).get("Description") or ""
     except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{meta} is not what Docker writes there.") from error
+        raise UsageError(f"{meta} is not what Docker writes there") from error
     if not all(isinstance(each, str) for each in (name, url, description)):
-        raise UsageError(f"{meta} is not what Docker writes there.")
+        raise UsageError(f"{meta} is not what Docker writes there")
     if not _NAME.fullmatch(name) or meta != _meta_file(_folder(env), name):
-        raise UsageError(f"{meta} belongs to a context of another name.")
+        raise UsageError(f"{meta} belongs to a context of another name")
     if not url:
         return _Stored(name, description, UnixAddress(_local_socket(env)))
     tls = _folder(env) / "contexts" / "tls" / meta.parent.name / "docker"
     try:
         return _Stored(name, description, parse(url, tls=_tls_files(tls, verify=not skip_verify)))
     except UsageError as error:
-        raise UsageError(f"The Docker context {name!r} cannot be used: {error}", hint=error.hint) from error
+        raise UsageError(f"the Docker context {name!r} cannot be used: {error}", hint=error.hint) from error
 
 
 def _tls_files(folder: Path, *, verify: bool) -> TlsFiles | None:

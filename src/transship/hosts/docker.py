@@ -211,7 +211,7 @@ class ApiDocker:
         for event in self._sent(archive, "/images/create", params, f"import image {name}"):
             image = event.get("status") or image
         if not image.startswith("sha256:"):
-            raise DockerError(f"Docker on {self._way.name} imported {name} without naming its id.")
+            raise DockerError(f"Docker on {self._way.name} imported {name} without naming its id")
         return image
 
     # networks and volumes
@@ -330,7 +330,7 @@ def _message(answer: requests.Response) -> str:
 def _word(ref: str) -> str:
     """A name or id as one word of a path: no name can lead to another request."""
     if ref in {"", ".", ".."}:
-        raise NotFoundError(f"{ref!r} is no name or id.")
+        raise NotFoundError(f"{ref!r} is no name or id")
     return quote(ref, safe=":@")
 
 

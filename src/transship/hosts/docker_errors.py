@@ -73,7 +73,7 @@ def translated(way: Way, what: str) -> Iterator[None]:
 
 def _silent(way: Way, what: str) -> DockerDownError:
     return DockerDownError(
-        f"Docker on {way.name} does not answer when asked to {what}.",
+        f"Docker on {way.name} does not answer when asked to {what}",
         hint="look at the daemon's log: journalctl -u docker",
     )
 

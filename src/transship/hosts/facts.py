@@ -184,7 +184,7 @@ def _gather(host: Host, docker_root: str) -> Json:
     """What a program on the host finds out."""
     done = host.run([*GATHER, docker_root], stdin=GATHER_SCRIPT)
     if done.status != 0:
-        raise CommandError(f"The program that observes {host.name} failed with status {done.status}.")
+        raise CommandError(f"the program that observes {host.name} failed with status {done.status}")
     found, listeners = read_answer(done.stdout.decode(errors="replace"))
     return {
         "root_access": found.get("root"),
@@ -250,10 +250,10 @@ def _rate(move: Callable[[int], None], seconds: float) -> float:
 def _send(host: Host, size: int) -> None:
     done = host.run(["wc", "-c"], stdin=os.urandom(size))
     if done.stdout.split() != [str(size).encode()]:
-        raise CommandError(f"Of {size} bytes sent to {host.name} not all arrived.")
+        raise CommandError(f"of {size} bytes sent to {host.name} not all arrived")
 
 
 def _fetch(host: Host, size: int) -> None:
     done = host.run(["head", "-c", str(size), "/dev/urandom"])
     if len(done.stdout) != size:
-        raise CommandError(f"Of {size} bytes sent by {host.name} not all arrived.")
+        raise CommandError(f"of {size} bytes sent by {host.name} not all arrived")

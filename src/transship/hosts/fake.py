@@ -89,7 +89,7 @@ class FakeDocker:
         for each in self._containers.values():
             if ref.removeprefix("/") == each.name or (ref and each.id.startswith(ref)):
                 return each
-        raise NotFoundError(f"No such container: {ref}.")
+        raise NotFoundError(f"no such container: {ref}")
 
     # the daemon
     @_request
@@ -133,7 +133,7 @@ class FakeDocker:
     def create_container(self, name: str, body: Mapping[str, Any], *, platform: str = "") -> str:
         image = self.images.find(body["Image"])
         if platform and platform.split("/")[:2] != [image.document["os"], image.document["architecture"]]:
-            raise NotFoundError(f"The image {body['Image']} is not for {platform}.")
+            raise NotFoundError(f"the image {body['Image']} is not for {platform}")
         container = new_container(name or secrets.token_hex(6), image, deepcopy(dict(body)))
         self._free_name(container.name)
         for mount in container.mounts:
@@ -149,9 +149,9 @@ class FakeDocker:
             return
         taken = self.taken.union(*(each.published for each in self._containers.values() if each.status == "running"))
         if both := taken & container.published:
-            raise ConflictError(f"The port {min(both)} is already allocated.")
+            raise ConflictError(f"the port {min(both)} is already allocated")
         if missing := container.endpoints.keys() - self._networks.keys():
-            raise NotFoundError(f"No such network: {min(missing)}.")
+            raise NotFoundError(f"no such network: {min(missing)}")
         container.status, container.exit_code, container.started_at = "running", 0, _now()
 
     @_request
@@ -188,7 +188,7 @@ class FakeDocker:
 
     def _free_name(self, name: str) -> None:
         if any(each.name == name for each in self._containers.values()):
-            raise ConflictError(f"The container name {name!r} is already in use.")
+            raise ConflictError(f"the container name {name!r} is already in use")
 
     @_request
     def export(self, ref: str) -> Iterator[bytes]:
@@ -226,7 +226,7 @@ class FakeDocker:
     @_request
     def pull(self, ref: str, *, platform: str = "", progress: Callable[[int, int], None] | None = None) -> None:
         if ref not in self.registry:
-            raise NotFoundError(f"The registry has no {ref}.", hint="log in to the registry: docker login")
+            raise NotFoundError(f"the registry has no {ref}", hint="log in to the registry: docker login")
         layers, config = self.registry[ref]
         self.images.add(layers, config, name=ref, platform=platform or self.platform)
         if progress:
@@ -245,7 +245,7 @@ class FakeDocker:
             return
         used = any(each.image == image.id for each in self._containers.values())
         if used and (ref.startswith("sha256:") or list(self.images.names.values()).count(image.id) <= 1):
-            raise ConflictError(f"The image {ref} is in use.")
+            raise ConflictError(f"the image {ref} is in use")
         self.images.remove(ref)
 
     @_request
@@ -262,7 +262,7 @@ class FakeDocker:
         try:
             unpack(layer)
         except tarfile.TarError as error:
-            raise DockerError(f"What was to become {name} is no tar.") from error
+            raise DockerError(f"what was to become {name} is no tar") from error
         return self.images.add([layer], name=name, platform=platform or self.platform)
 
     # networks and volumes
@@ -275,11 +275,11 @@ class FakeDocker:
     @_request
     def create_network(self, body: Mapping[str, Any]) -> str:
         if body["Name"] in self._networks:
-            raise ConflictError(f"A network {body['Name']} already exists.")
+            raise ConflictError(f"a network {body['Name']} already exists")
         wanted = _subnets(body)
         for each in self._networks.values():
             if wanted & _subnets(each):
-                raise ConflictError(f"The pool of {body['Name']} overlaps with {each['Name']}.")
+                raise ConflictError(f"the pool of {body['Name']} overlaps with {each['Name']}")
         return self._add_network(body)
 
     def _add_network(self, body: Mapping[str, Any]) -> str:
@@ -296,7 +296,7 @@ class FakeDocker:
     def connect(self, network: str, container: str, endpoint: Mapping[str, Any]) -> None:
         name, joined = self._network(network)["Name"], self.container(container)
         if name in joined.endpoints:
-            raise ConflictError(f"The container {joined.name} is in the network {name} already.")
+            raise ConflictError(f"the container {joined.name} is in the network {name} already")
         joined.endpoints[name] = deepcopy(dict(endpoint))
 
     @_request
@@ -306,14 +306,14 @@ class FakeDocker:
         except NotFoundError:
             return
         if any(each.status == "running" for each in self._users(network["Name"])):
-            raise ConflictError(f"The network {ref} has active endpoints.")
+            raise ConflictError(f"the network {ref} has active endpoints")
         del self._networks[network["Name"]]
 
     def _network(self, ref: str) -> Json:
         for each in self._networks.values():
             if ref in {each["Name"], each["Id"]}:
                 return each
-        raise NotFoundError(f"No such network: {ref}.")
+        raise NotFoundError(f"no such network: {ref}")
 
     def _users(self, network: str) -> list[FakeContainer]:
         return [each for each in self._containers.values() if network in each.endpoints]
@@ -321,7 +321,7 @@ class FakeDocker:
     @_request
     def inspect_volume(self, name: str) -> Json:
         if name not in self._volumes:
-            raise NotFoundError(f"No such volume: {name}.")
+            raise NotFoundError(f"no such volume: {name}")
         return deepcopy(self._volumes[name])
 
     @_request
@@ -331,7 +331,7 @@ class FakeDocker:
     @_request
     def remove_volume(self, name: str) -> None:
         if any(mount.get("Name") == name for each in self._containers.values() for mount in each.mounts):
-            raise ConflictError(f"The volume {name} is in use.")
+            raise ConflictError(f"the volume {name} is in use")
         self._volumes.pop(name, None)
 
 
@@ -369,11 +369,11 @@ class FakeHost:
 
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:  # noqa: ARG002 — answers at once
         if self._programs is None:
-            raise CommandError(f"{self.name} is reached by Docker's API alone: no program can be run there.")
+            raise CommandError(f"{self.name} is reached by Docker's API alone: no program can be run there")
         return self._programs(argv, stdin)
 
     def popen(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
-        raise CommandError(f"{argv[0]} cannot be started on {self.name}, which is no real host.")
+        raise CommandError(f"{argv[0]} cannot be started on {self.name}, which is no real host")
 
     def close(self) -> None:
         return

@@ -65,7 +65,7 @@ class FakeImages:
         for image in self.images.values():
             if wanted == image.id or (len(wanted) >= 4 and image.id.removeprefix("sha256:").startswith(wanted)):  # noqa: PLR2004
                 return image
-        raise NotFoundError(f"No such image: {ref}.")
+        raise NotFoundError(f"no such image: {ref}")
 
     def files(self, image: FakeImage) -> Files:
         """What its layers show together."""
@@ -103,7 +103,7 @@ class FakeImages:
             members = unpack(archive)
             manifest = json.loads(members["manifest.json"])
         except (tarfile.TarError, KeyError, ValueError) as error:
-            raise DockerError("The archive is not one that docker save writes.") from error
+            raise DockerError("the archive is not one that docker save writes") from error
         for entry in manifest:
             self._load(entry, members)
 
@@ -112,9 +112,9 @@ class FakeImages:
         for diff_id, path in zip(image.diff_ids, entry["Layers"], strict=True):
             layer = members.get(path) or self.layers.get(diff_id)
             if layer is None:
-                raise DockerError(f"The archive lacks the layer {diff_id}, and it is not here.")
+                raise DockerError(f"the archive lacks the layer {diff_id}, and it is not here")
             if digest(layer) != diff_id:
-                raise DockerError(f"The layer {path} is not {diff_id}.")
+                raise DockerError(f"the layer {path} is not {diff_id}")
             self.layers[diff_id] = layer
         self.images[image.id] = image
         self.names.update({full_name(name): image.id for name in entry["RepoTags"] or ()})

@@ -53,7 +53,7 @@ class LocalHost:
             try:
                 stdout, stderr = process.communicate(stdin, timeout)
             except subprocess.TimeoutExpired as error:
-                raise CommandError(f"{argv[0]} on {self.name} did not end within {timeout:.0f} s.") from error
+                raise CommandError(f"{argv[0]} on {self.name} did not end within {timeout:.0f} s") from error
             finally:
                 if process.poll() is None:
                     process.kill()
@@ -62,20 +62,20 @@ class LocalHost:
     def popen(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a program with pipes; see the port."""
         if not self.can_run:
-            raise CommandError(f"{self.name} is reached by Docker's API alone: no program can be run there.")
+            raise CommandError(f"{self.name} is reached by Docker's API alone: no program can be run there")
         try:
             return subprocess.Popen(
                 list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 start_new_session=True,
             )  # fmt: skip
         except OSError as error:
-            raise CommandError(f"{argv[0]} cannot be run on {self.name}: {error.strerror}.") from error
+            raise CommandError(f"{argv[0]} cannot be run on {self.name}: {error.strerror}") from error
 
     def api(self) -> Api:
         """Return the connection to Docker, opened where there is none."""
         with self._lock:
             if self._closed:
-                raise TransshipError(f"The connection to {self.name} was closed before this call.")
+                raise TransshipError(f"the connection to {self.name} was closed before this call")
             if self._api is None:
                 self._api = self._open()
             return self._api
@@ -88,7 +88,7 @@ class LocalHost:
                 raise trouble
             return open_api(str(self._address), tls=tls)
         except TLSParameterError as error:
-            raise UsageError(f"The certificates for {self.name} cannot be used: {error.msg}.") from error
+            raise UsageError(f"the certificates for {self.name} cannot be used: {error.msg}") from error
         except FOREIGN as error:
             raise (self.trouble() or self._down(error)) from error
 
@@ -98,8 +98,8 @@ class LocalHost:
 
     def _down(self, error: Exception) -> DockerDownError:
         return DockerDownError(
-            f"Cannot use Docker on {self.name}: {self._address} answers, but not as Docker does "
-            f"({type(error).__name__}).",
+            f"cannot use Docker on {self.name}: {self._address} answers, but not as Docker does "
+            f"({type(error).__name__})",
             hint="check the port and, for TLS, the certificates",
         )
 
@@ -114,7 +114,7 @@ class LocalHost:
                     probe.connect(self._address.path)
         except PermissionError:
             return AccessDeniedError(
-                f"Cannot use Docker on {self.name}: the user may not use {self._address}.",
+                f"cannot use Docker on {self.name}: the user may not use {self._address}",
                 hint="put the user into the group: sudo usermod -aG docker USER, and log in anew",
             )
         except OSError as error:
@@ -124,10 +124,10 @@ class LocalHost:
     def _unreached(self, error: OSError) -> HostError:
         if isinstance(self._address, UnixAddress) or error.errno == errno.ECONNREFUSED:
             return DockerDownError(
-                f"Cannot use Docker on {self.name}: no daemon answers at {self._address}.",
+                f"cannot use Docker on {self.name}: no daemon answers at {self._address}",
                 hint="start it: sudo systemctl start docker",
             )
-        return UnreachableError(f"Cannot connect to {self.name} at {self._address}: {error.strerror or error}.")
+        return UnreachableError(f"cannot connect to {self.name} at {self._address}: {error.strerror or error}")
 
     def close(self) -> None:
         """Close the connection; see the port."""

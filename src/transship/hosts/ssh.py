@@ -64,7 +64,7 @@ class SshHost:
             while _refused(done := self._run(master, argv, stdin, timeout)):
                 if time.monotonic() > deadline:
                     raise UnreachableError(
-                        f"{self.name} refuses one more session on the connection.",
+                        f"{self.name} refuses one more session on the connection",
                         hint="raise MaxSessions in its sshd_config",
                     )
                 time.sleep(0.05)
@@ -75,7 +75,7 @@ class SshHost:
         try:
             stdout, stderr = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired as error:
-            raise CommandError(f"{argv[0]} on {self.name} did not end within {timeout:.0f} s.") from error
+            raise CommandError(f"{argv[0]} on {self.name} did not end within {timeout:.0f} s") from error
         finally:
             if process.poll() is None:
                 _cut_off(process)
@@ -123,21 +123,21 @@ class SshHost:
 
     def _no_daemon(self) -> DockerDownError:
         return DockerDownError(
-            f"Cannot use Docker on {self.name}: no daemon answers at its socket.",
+            f"cannot use Docker on {self.name}: no daemon answers at its socket",
             hint="start it: sudo systemctl start docker; or, if sshd there forbids AllowStreamLocalForwarding, "
             "install Docker's command line on the host",
         )
 
     def _lost(self) -> UnreachableError:
         return UnreachableError(
-            f"The connection to {self.name} was lost.",
+            f"the connection to {self.name} was lost",
             hint="the next call connects anew; check the network and that the host is up",
         )
 
     def _connected(self) -> SshMaster:
         with self._lock:
             if self._closed:
-                raise TransshipError(f"The connection to {self.name} was closed before this call.")
+                raise TransshipError(f"the connection to {self.name} was closed before this call")
             if self._master is None or not self._master.alive():
                 self._drop()
                 self._master = SshMaster(self.name, self._address, self._config)

@@ -62,7 +62,7 @@ def find_daemon(name: str, done: Completed) -> Daemon:
         raise daemon_failure(name, "permission denied")
     if state == "missing":
         raise DockerDownError(
-            f"Cannot use Docker on {name}: there is no socket at {url.removeprefix('unix://')!r}.",
+            f"cannot use Docker on {name}: there is no socket at {url.removeprefix('unix://')!r}",
             hint="install Docker there, or start it: sudo systemctl start docker",
         )
     match = _FORWARDABLE.fullmatch(url)

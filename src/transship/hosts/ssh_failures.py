@@ -50,16 +50,16 @@ def login_failure(name: str, host: str, stderr: str) -> Failure:
     """Say from ssh's own words why there is no connection to `name`; `host` is what one would give to ssh."""
     for pattern, kind, why, hint in _LOGIN:
         if re.search(pattern, stderr):
-            return kind(f"Cannot connect to {name}: {why}.", hint=hint.format(host=host))
-    return UnreachableError(f"Cannot connect to {name}: {last_line(stderr) or 'ssh ended without a word'}.")
+            return kind(f"cannot connect to {name}: {why}", hint=hint.format(host=host))
+    return UnreachableError(f"cannot connect to {name}: {last_line(stderr) or 'ssh ended without a word'}")
 
 
 def daemon_failure(name: str, words: str) -> HostError:
     """Say from what the Docker command line or the system wrote why the daemon of `name` cannot be spoken to."""
     for pattern, kind, why, hint in _DAEMON:
         if re.search(pattern, words, re.IGNORECASE):
-            return kind(f"Cannot use Docker on {name}: {why}.", hint=hint)
-    return DockerDownError(f"Cannot use Docker on {name}: {last_line(words) or 'the daemon closed the connection'}.")
+            return kind(f"cannot use Docker on {name}: {why}", hint=hint)
+    return DockerDownError(f"cannot use Docker on {name}: {last_line(words) or 'the daemon closed the connection'}")
 
 
 def last_line(text: str) -> str:

@@ -81,7 +81,7 @@ class SshMaster:
                 raise login_failure(self.name, login_name(self.address), self.log())
             if time.monotonic() > deadline:
                 raise UnreachableError(
-                    f"Cannot connect to {self.name}: no login within {LOGIN_SECONDS:.0f} s.",
+                    f"cannot connect to {self.name}: no login within {LOGIN_SECONDS:.0f} s",
                     hint=f"try: ssh {login_name(self.address)}",
                 )
             time.sleep(0.003)
@@ -120,7 +120,7 @@ class SshMaster:
                 start_new_session=True,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise UnreachableError(f"The connection to {self.name} does not answer.") from error
+            raise UnreachableError(f"the connection to {self.name} does not answer") from error
         if done.returncode != 0:
             raise login_failure(self.name, login_name(self.address), done.stderr.decode(errors="replace"))
         return here
@@ -166,14 +166,14 @@ def network_name(address: SshAddress, config: Path | None) -> str:
     try:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UnreachableError(f"ssh -G {address.host} does not work: {error}.") from error
+        raise UnreachableError(f"ssh -G {address.host} does not work: {error}") from error
     if done.returncode != 0:
         raise login_failure(str(address), login_name(address), done.stderr.decode(errors="replace"))
     for line in done.stdout.decode(errors="replace").splitlines():
         key, _, value = line.partition(" ")
         if key == "hostname":
             return value
-    raise TransshipError(f"ssh -G {address.host} names no host.")
+    raise TransshipError(f"ssh -G {address.host} names no host")
 
 
 def _private_folder() -> Path:
@@ -182,6 +182,6 @@ def _private_folder() -> Path:
         if base and len(base) <= _LONGEST_BASE and os.access(base, os.W_OK):
             return Path(tempfile.mkdtemp(prefix="transship-", dir=base))
     raise UsageError(
-        f"The temporary folder {tempfile.gettempdir()} has too long a name for a socket in it, or cannot be written.",
+        f"the temporary folder {tempfile.gettempdir()} has too long a name for a socket in it, or cannot be written",
         hint="set TMPDIR to a short path",
     )

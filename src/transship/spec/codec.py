@@ -42,7 +42,7 @@ def loads(text: str | bytes) -> object:
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise SpecError("The stored container spec is not valid JSON.") from error
+        raise SpecError("the stored container spec is not valid JSON") from error
     _check_depth(value, 0)
     return typing.cast(object, value)
 
@@ -53,7 +53,7 @@ def _no_constant(name: str) -> None:
 
 def _check_depth(value: object, depth: int) -> None:
     if depth > _MAX_DEPTH:
-        raise SpecError(f"The stored container spec is nested deeper than {_MAX_DEPTH} levels.")
+        raise SpecError(f"the stored container spec is nested deeper than {_MAX_DEPTH} levels")
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for child in children:
         _check_depth(child, depth + 1)
@@ -68,7 +68,7 @@ def _decode(kind: Any, value: object, where: str) -> object:
         return tuple(_decode(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(items))
     if origin is typing.Literal:
         if value not in arguments:
-            raise SpecError(f"The stored container spec is damaged: {where} is none of {', '.join(arguments)}.")
+            raise SpecError(f"the stored container spec is damaged: {where} is none of {', '.join(arguments)}")
         return value
     if origin is not None:
         return _expect(dict, value, where)
@@ -81,12 +81,12 @@ def _decode_fields(kind: type, value: object, where: str) -> object:
     names = {item.name for item in dataclasses.fields(kind)}
     if names != set(members):
         odd = ", ".join(sorted(names - set(members))) or "a field that does not belong there"
-        raise SpecError(f"The stored container spec is damaged: {where} lacks or holds {odd}.")
+        raise SpecError(f"the stored container spec is damaged: {where} lacks or holds {odd}")
     return kind(**{name: _decode(hints[name], members[name], f"{where}.{name}") for name in names})
 
 
 def _expect(kind: type[T], value: object, where: str) -> T:
     # bool is an int to isinstance, but never to Docker
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise SpecError(f"The stored container spec is damaged: {where} is not of type {kind.__name__}.")
+        raise SpecError(f"the stored container spec is damaged: {where} is not of type {kind.__name__}")
     return value

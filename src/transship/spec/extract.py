@@ -32,10 +32,10 @@ def extract(
     try:
         return _extract(container, image, networks, volumes, around)
     except KeyError as error:
-        raise SpecError(f"Docker's description of the container lacks {error}.") from error
+        raise SpecError(f"Docker's description of the container lacks {error}") from error
     except (TypeError, ValueError, AttributeError) as error:
         # not the error's own words: they may quote a value
-        raise SpecError("Docker's description of the container has a part that Docker would not write so.") from error
+        raise SpecError("Docker's description of the container has a part that Docker would not write so") from error
 
 
 def network_names(container: Json) -> tuple[str, ...]:

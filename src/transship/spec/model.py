@@ -163,7 +163,7 @@ class ContainerSpec:
         document = loads(text)
         if not isinstance(document, dict) or document.get("version") != VERSION:
             raise SpecError(
-                f"The stored container spec is not of version {VERSION}.",
-                hint="Use the version of transship that wrote it.",
+                f"the stored container spec is not of version {VERSION}",
+                hint="use the version of transship that wrote it",
             )
         return decode(cls, document.get("spec"))

@@ -36,7 +36,7 @@ def volumes_of(container: Json, mounts: Iterable[Mount], inspected: Mapping[str,
     for mount in mounts:
         if mount.type == "volume" and mount.source and mount.source not in found:
             if mount.source not in inspected:
-                raise SpecError(f"The volume {mount.source} at {mount.target} was not inspected.")
+                raise SpecError(f"the volume {mount.source} at {mount.target} was not inspected")
             found[mount.source] = _volume(mount, inspected[mount.source], named)
     return tuple(found[name] for name in sorted(found))
 
@@ -85,7 +85,7 @@ def _from_point(point: Json) -> Mount:
     if kind == "image":
         return Mount(kind, point["Name"], target, read_only=False, form="structured")
     if kind not in ("bind", "volume"):
-        raise SpecError(f"The mount at {target} is of type {kind}, and nothing says where it came from.")
+        raise SpecError(f"the mount at {target} is of type {kind}, and nothing says where it came from")
     words = {word for word in (point.get("Mode") or "").split(",") if word not in ("", "ro", "rw")}
     if kind == "bind":
         # Where it was taken from another container, the mode is gone and only its effect is left.
@@ -102,5 +102,5 @@ def volume_name(point: Json) -> str:
 
 def _anonymous_name(target: str, points: Mapping[str, Json]) -> str:
     if target not in points:
-        raise SpecError(f"Docker does not list the anonymous volume at {target} among the container's mounts.")
+        raise SpecError(f"Docker does not list the anonymous volume at {target} among the container's mounts")
     return volume_name(points[target])

@@ -138,7 +138,7 @@ def _attachment(
     container: Json, name: str, endpoint: Json, networks: Mapping[str, Json], mac: _Mac
 ) -> NetworkAttachment:
     if name not in networks:
-        raise SpecError(f"The network {name} was not inspected.")
+        raise SpecError(f"the network {name} was not inspected")
     ipam: Json = endpoint.get("IPAMConfig") or {}
     # Docker answers to these names by itself; up to API 1.44 it shows some of them among the aliases.
     generated = {container["Id"][:12], container["Name"].removeprefix("/"), container["Config"].get("Hostname")}

@@ -33,7 +33,7 @@ def check_host_config(host_config: Json, where: str) -> None:
 def _check(document: Json, keys: tuple[str, ...], where: str, fits: Any) -> None:
     for key in keys:
         if key in document and not fits(document[key]):
-            raise SpecError(f"The container spec is damaged: {where}.{key} has not the shape that Docker gives it.")
+            raise SpecError(f"the container spec is damaged: {where}.{key} has not the shape that Docker gives it")
 
 
 def _is_text(value: object) -> bool:
