@@ -75,8 +75,8 @@ def _socket_path() -> str:
     url = os.environ.get("DOCKER_HOST", "")
     if url.startswith("unix://"):
         return url[len("unix://") :]
-    rootless = os.path.join(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"), "docker.sock")  # noqa: PTH118
-    return "/var/run/docker.sock" if os.path.exists("/var/run/docker.sock") else rootless  # noqa: PTH110
+    rootless = os.path.join(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"), "docker.sock")
+    return "/var/run/docker.sock" if os.path.exists("/var/run/docker.sock") else rootless
 
 
 def _main(container: str, depth: str) -> None:

@@ -51,6 +51,6 @@ def _trees(seen: Observation, options: MoveOptions) -> tuple[Tree, ...]:
     volumes = () if options.without_volumes else (volume for volume in seen.spec.volumes if is_copied(volume))
     return (
         Tree("layer"),
-        *(Tree("volumes", volume.name, replace=options.replace_volumes) for volume in volumes),
+        *(Tree("volumes", volume.name, replace=options.replace_data) for volume in volumes),
         *(Tree("binds", path) for path in copied_binds(seen.spec.mounts, options)),
     )

@@ -107,8 +107,8 @@ class TreeSync:
         )
         if last and report.changed_during:
             raise TransferError(
-                f"{self.paths.name}: {report.changed_paths[0]} changed while the last round read it.",
-                hint="Something outside of the container still writes there: stop it, then try again.",
+                f"{self.paths.name}: {report.changed_paths[0]} changed while the last round read it",
+                hint="something outside of the container still writes there: stop it, then try again",
             )
         return report
 
@@ -127,8 +127,8 @@ class TreeSync:
         pairs = list(zip(here["marks"], there["marks"], strict=False))
         window = next((number for number, (one, other) in enumerate(pairs) if one != other), len(pairs))
         raise TransferError(
-            f"{self.paths.name}: {self._first_difference(window, here['step'])} is not the same on both hosts.",
-            hint="Something else writes there, or a disk is failing: the source's data is as it was.",
+            f"{self.paths.name}: {self._first_difference(window, here['step'])} is not the same on both hosts",
+            hint="something else writes there, or a disk is failing: the source's data is as it was",
         )
 
     def _first_difference(self, window: int, step: int) -> str:
