@@ -28,7 +28,7 @@ exec nginx -g 'daemon off;'
 """
 """Serves a page that counts; `/started-at` is where this start found the counter."""
 
-KEEPS_FILES = {"export-import"}
+KEEPS_FILES = {"export-import", "sync"}
 """The strategies that promise to bring along what the container wrote."""
 
 out = Console(highlight=False)
