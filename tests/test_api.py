@@ -1,0 +1,170 @@
+"""Moves between two hosts in memory: every call to every daemon fails once, and the rules hold all the same."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from transship import api, lifecycle
+from transship.errors import (
+    DockerError,
+    NeedsRecoveryError,
+    RefusedError,
+    RolledBackError,
+    SourceNotRetiredError,
+    TransshipError,
+    UnreachableError,
+)
+from transship.hosts.fake import FakeDocker, FakeHost, Moment
+from transship.hosts.fake_images import pack
+from transship.metrics.events import Event
+from transship.plan.options import MoveOptions, StrategyName
+from transship.result import MoveResult
+
+pytestmark = pytest.mark.usefixtures("settled_soon")
+STRATEGIES: tuple[StrategyName, ...] = ("stop-start", "export-import")
+WRITTEN = {"srv/data": b"what the container wrote"}
+
+
+@pytest.fixture
+def settled_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container in memory does not fall over by itself: there is nothing to wait for."""
+    monkeypatch.setattr(lifecycle, "SETTLE_S", 0.0)
+
+
+@dataclass
+class World:
+    """Two hosts, and a container `web` on the first that runs and has written something."""
+
+    source: FakeHost
+    target: FakeHost
+
+    @classmethod
+    def new(cls) -> "World":
+        source, target = FakeDocker(), FakeDocker()
+        source.daemon, target.daemon = {"ID": "old"}, {"ID": "new"}
+        source.images.add([pack({"bin/web": b"program"})], {"Cmd": ["/bin/web"]}, name="web:1")
+        source.create_network({"Name": "back", "Driver": "bridge"})
+        body = {"Image": "web:1", "HostConfig": {"RestartPolicy": {"Name": "always"}, "NetworkMode": "back"}}
+        source.start(source.create_container("web", body))
+        source.container("web").files.update(WRITTEN)
+        source.calls.clear()
+        target.calls.clear()
+        return cls(FakeHost("old", docker=source), FakeHost("new", docker=target))
+
+    def move(self, strategy: StrategyName, *, heard: list[Event] | None = None) -> MoveResult:
+        hosts = {"old": self.source, "new": self.target}
+        journey = api.Journey("web", "new", "old", opener=hosts.__getitem__)
+        listener = None if heard is None else heard.append
+        return api.move(journey, MoveOptions(strategy=strategy), agreed=lambda _: True, listener=listener)
+
+    def running(self, host: FakeHost) -> list[str]:
+        return [each["Names"][0] for each in host.docker.containers() if each["State"] == "running"]
+
+    def assert_untouched(self) -> None:
+        """The source runs under its own name and policy, and the target has nothing."""
+        assert self.running(self.source) == ["/web"]
+        assert self.source.docker.inspect_container("web")["HostConfig"]["RestartPolicy"]["Name"] == "always"
+        assert self.source.docker.container("web").files == WRITTEN
+        assert self.target.docker.containers() == []
+        assert self.target.docker.images.images == {}
+        with pytest.raises(DockerError):
+            self.target.docker.inspect_network("back")
+
+    def assert_moved(self, strategy: StrategyName) -> None:
+        assert self.running(self.target) == ["/web"]
+        assert self.running(self.source) == []
+        policy = self.target.docker.inspect_container("web")["HostConfig"]["RestartPolicy"]["Name"]
+        assert policy == "always"
+        if strategy == "export-import":
+            files = self.target.docker.images.files(
+                self.target.docker.images.find(self.target.docker.container("web").image)
+            )
+            assert files["srv/data"] == WRITTEN["srv/data"]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_move_between_two_hosts_in_memory(strategy: StrategyName) -> None:
+    world = World.new()
+    heard: list[Event] = []
+    result = world.move(strategy, heard=heard)
+    world.assert_moved(strategy)
+    assert result.outcome == "moved"
+    assert (result.source.state, result.target.state) == ("exited", "running")
+    assert 0 < result.downtime_s < result.total_s
+    assert {"connect", "observe", "plan", "fence", "stop", "start", "healthy", "retire"} <= {
+        each.phase for each in heard
+    }
+    assert result.to_json()["phases"][0]["name"] == "connect"
+
+
+def failures() -> Iterator[tuple[StrategyName, str, int, Moment]]:
+    """Every call that a move makes on either host, lost before it has an effect and after."""
+    for strategy in STRATEGIES:
+        world = World.new()
+        world.move(strategy)
+        for side in ("source", "target"):
+            calls = len(getattr(world, side).docker.calls)
+            for number in range(calls):
+                for moment in ("before", "after"):
+                    yield strategy, side, number, moment
+
+
+@pytest.mark.parametrize(("strategy", "side", "number", "moment"), list(failures()))
+def test_every_call_may_fail_once(strategy: StrategyName, side: str, number: int, moment: Moment) -> None:
+    world = World.new()
+    getattr(world, side).docker.fail("*", UnreachableError("the line went dead"), when=moment, skip=number)
+    failure: TransshipError | None = None
+    try:
+        outcome = world.move(strategy).outcome
+    except TransshipError as error:
+        failure = error
+        outcome = error.result.outcome if isinstance(error.result, MoveResult) else "refused"
+    getattr(world, side).docker._failures.clear()  # a move may have ended before its number was up
+    assert outcome != "needs-recovery", "a single lost call must not need a person"
+    if outcome in {"moved", "moved-source-not-retired"}:
+        world.assert_moved(strategy)
+    else:
+        world.assert_untouched()
+    expected = {"moved": type(None), "refused": RefusedError, "rolled-back": RolledBackError}
+    assert isinstance(failure, expected.get(outcome, SourceNotRetiredError))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_target_that_stays_away_after_the_start_leaves_the_source_stopped(strategy: StrategyName) -> None:
+    world = World.new()
+    docker = world.target.docker
+    docker.fail("start", UnreachableError("gone"), when="after")
+    docker.fail("remove_container", UnreachableError("gone"))
+    with pytest.raises(NeedsRecoveryError) as caught:
+        world.move(strategy)
+    assert world.running(world.source) == [], "two copies would run"
+    assert world.running(world.target) == ["/web"]
+    assert isinstance(caught.value.result, MoveResult)
+    assert caught.value.result.outcome == "needs-recovery"
+
+
+def test_whoever_does_not_agree_has_not_touched_anything() -> None:
+    world = World.new()
+    hosts = {"old": world.source, "new": world.target}
+    with pytest.raises(RefusedError, match="nobody agreed"):
+        api.move(api.Journey("web", "new", "old", opener=hosts.__getitem__), MoveOptions(strategy="stop-start"))
+    world.assert_untouched()
+
+
+def test_a_host_that_cannot_be_reached_is_refused_and_the_other_is_closed() -> None:
+    world = World.new()
+    closed: list[str] = []
+
+    class Noticing(FakeHost):
+        def close(self) -> None:
+            closed.append(self.name)
+
+    def opener(address: str) -> FakeHost:
+        if address == "new":
+            raise UnreachableError("no route to new")
+        return Noticing("old", docker=world.source.docker)
+
+    with pytest.raises(TransshipError, match="no route to new"):
+        api.move(api.Journey("web", "new", "old", opener=opener))
+    assert closed == ["old"]
