@@ -1,7 +1,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -160,6 +160,54 @@ class StopSource:
         with move.recorder.phase("restart", "start the source again"):
             move.source.docker.stop(self.container_id)
             move.source.docker.start(self.container_id)
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeSource:
+    """Freeze the source where it stands. It stays so until it is killed, after the point of no return, or undone.
+
+    A host that reboots meanwhile ends it, and the fence keeps it from starting again.
+    """
+
+    container_id: str
+    phase: str = "freeze"
+    guards: bool = True
+
+    def describe(self) -> str:
+        return "freeze the source"
+
+    def run(self, move: Move) -> None:
+        move.source.docker.pause(self.container_id)
+
+    def undo(self, move: Move) -> None:
+        """The source goes on. A freeze that was cut off may still be under way: let it end first."""
+        docker = move.source.docker
+        with move.recorder.phase("restart", "let the source go on"):
+            with suppress(ConflictError):  # it is frozen already, or has ended
+                docker.pause(self.container_id)
+            if docker.inspect_container(self.container_id)["State"]["Paused"]:
+                docker.unpause(self.container_id)
+            else:
+                docker.start(self.container_id)
+
+
+@dataclass(frozen=True, slots=True)
+class KillSource:
+    """After the point of no return: end the frozen source, which never goes on."""
+
+    container_id: str
+    phase: str = "kill"
+    guards: bool = False
+
+    def describe(self) -> str:
+        return "kill the frozen source"
+
+    def run(self, move: Move) -> None:
+        with suppress(ConflictError):  # it has ended: its host was started anew
+            move.source.docker.kill(self.container_id)
+
+    def undo(self, move: Move) -> None:
+        """The point of no return lies behind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,9 +64,10 @@ class MoveResult:
 def outage(phases: tuple[PhaseRecord, ...]) -> tuple[float, float] | None:
     """Begin and end of the downtime in seconds; none where nothing was stopped.
 
-    It lasts from the begin of `stop` to the end of `healthy`, or where the move failed to the end of `restart`.
+    It lasts from the begin of `stop` or `freeze` to the end of `healthy`, or where the move failed to the end of
+    `restart`.
     """
-    start = next((phase.start_s for phase in phases if phase.name == "stop"), None)
+    start = next((phase.start_s for phase in phases if phase.name in {"stop", "freeze"}), None)
     ends = [phase.start_s + phase.seconds for phase in phases if phase.name in {"healthy", "restart"}]
     return None if start is None or not ends else (start, max(ends))
 

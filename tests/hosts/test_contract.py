@@ -128,6 +128,27 @@ def test_container_starts_and_stops_and_twice_is_fine(bench: Bench) -> None:
 
 
 @ways
+def test_a_frozen_container_goes_on_or_is_killed(bench: Bench) -> None:
+    name = bench.container(HostConfig={"RestartPolicy": {"Name": "no"}})
+    for act in (bench.docker.pause, bench.docker.unpause, bench.docker.kill):
+        with pytest.raises(DockerError):
+            act(name)
+    bench.docker.start(name)
+    with pytest.raises(DockerError):
+        bench.docker.unpause(name)
+    bench.docker.pause(name)
+    with pytest.raises(ConflictError):
+        bench.docker.pause(name)
+    assert bench.docker.inspect_container(name)["State"]["Paused"]
+    bench.docker.unpause(name)
+    assert bench.docker.inspect_container(name)["State"]["Status"] == "running"
+    bench.docker.pause(name)
+    bench.docker.kill(name)
+    ended = bench.docker.inspect_container(name)["State"]
+    assert (ended["Status"], ended["Paused"], ended["ExitCode"]) == ("exited", False, 137)
+
+
+@ways
 def test_container_found_by_name_id_and_short_id(bench: Bench) -> None:
     name = bench.container()
     identity = bench.docker.inspect_container(name)["Id"]
@@ -196,7 +217,9 @@ def test_anonymous_volume_goes_only_when_asked(bench: Bench) -> None:
 
 
 @ways
-@pytest.mark.parametrize("method", ["inspect_container", "start", "stop", "changes", "inspect_image", "inspect_volume"])
+@pytest.mark.parametrize(
+    "method", ["inspect_container", "start", "stop", "pause", "kill", "changes", "inspect_image", "inspect_volume"]
+)
 @pytest.mark.parametrize("ref", ["contract-nothing", "../images/json", "a/b"])
 def test_unknown_name_is_not_found(bench: Bench, method: str, ref: str) -> None:
     with pytest.raises(NotFoundError):

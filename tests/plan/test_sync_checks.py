@@ -52,6 +52,7 @@ CASES: list[tuple[str, str, Observation, MoveOptions]] = [
         seen(spec={"mounts": (BIND,)}, there={"missing_paths": frozenset({"/srv/data"})}),
         MoveOptions(binds="expect"),
     ),
+    ("note", "crash-consistent", SEEN, MoveOptions(freeze=True)),
 ]
 
 

@@ -44,6 +44,23 @@ def test_stop_start_does_everything_but_stop_and_start_before_the_stop() -> None
     assert [type(step).__name__ for step in plan.cutover] == ["Fence", "StopSource", "StartTarget", "ProveHealthy"]
 
 
+def test_a_frozen_source_stays_so_until_it_is_killed_after_the_point_of_no_return() -> None:
+    plan = choose(SEEN, MoveOptions(freeze=True), ID)
+    assert plan.strategy == "sync"
+    cutover = [type(step).__name__ for step in plan.cutover]
+    assert cutover[:3] == ["Fence", "FreezeSource", "LastRound"]
+    assert not {"StopSource", "KillSource"} & set(cutover)
+    assert [type(step).__name__ for step in plan.retire] == ["KillSource", "Retire"]
+    assert "power cut" in plan.findings[0].message
+    guarding = {type(step).__name__ for step in (*plan.prepare, *plan.cutover) if step.guards}
+    assert guarding == {"Fence", "FreezeSource", "StartTarget"}
+
+
+def test_only_sync_freezes() -> None:
+    plan = choose(SEEN, MoveOptions(strategy="stop-start", freeze=True), ID)
+    assert [(finding.severity, finding.code) for finding in plan.findings] == [("error", "freeze")]
+
+
 def test_an_image_that_is_there_is_not_sent() -> None:
     plan = STRATEGIES["stop-start"].plan(seen(there={"image": "sha256:1"}), MoveOptions(), ID)
     assert "KeepImage" in words(plan)

@@ -85,6 +85,14 @@ class MoveWords:
     shared_volumes: Annotated[
         bool, typer.Option("--shared-volumes", help="sync: copy volumes that other running containers use as well.")
     ] = False
+    freeze: Annotated[
+        bool,
+        typer.Option(
+            "--freeze",
+            help="sync: freeze the source instead of stopping it, and kill it when the target serves, which starts as "
+            "after a power cut: for software that survives one.",
+        ),
+    ] = False
     verify: Annotated[VerifyChoice, typer.Option(help="meta: owners, modes, sizes; full: contents as well.")] = (
         VerifyChoice.META
     )
@@ -124,6 +132,7 @@ class MoveWords:
             limit_rate=bytes_per_second(self.limit_rate) if self.limit_rate else 0.0,
             replace_data=self.replace_data,
             shared_volumes=self.shared_volumes,
+            freeze=self.freeze,
         )
 
 

@@ -137,6 +137,15 @@ class ApiDocker:
         path = f"/containers/{_word(ref)}/stop"
         self._done("POST", path, params=params, what=f"stop container {ref}", timeout=None)
 
+    def pause(self, ref: str) -> None:
+        self._done("POST", f"/containers/{_word(ref)}/pause", what=f"freeze container {ref}", timeout=None)
+
+    def unpause(self, ref: str) -> None:
+        self._done("POST", f"/containers/{_word(ref)}/unpause", what=f"let container {ref} go on", timeout=None)
+
+    def kill(self, ref: str) -> None:
+        self._done("POST", f"/containers/{_word(ref)}/kill", what=f"kill container {ref}", timeout=None)
+
     def rename(self, ref: str, name: str) -> None:
         path = f"/containers/{_word(ref)}/rename"
         self._done("POST", path, params={"name": name}, what=f"rename container {ref} to {name}")

@@ -19,6 +19,9 @@ _Words = ParamSpec("_Words")
 _Answer = TypeVar("_Answer")
 
 
+_KILLED = 137
+"""The exit code of what was ended by SIGKILL."""
+
 Moment = Literal["before", "middle", "after"]
 """When a request fails: without effect; in the middle of what it streams; done, but its answer is lost."""
 
@@ -159,9 +162,34 @@ class FakeDocker:
         container = self.container(ref)
         if container.status not in {"running", "paused"}:
             return
+        self._end(container)
+
+    def _end(self, container: FakeContainer) -> None:
         container.status, container.finished_at = "exited", _now()
         if container.host_config["AutoRemove"]:
             self._remove(container, volumes=True)
+
+    @_request
+    def pause(self, ref: str) -> None:
+        container = self.container(ref)
+        if container.status != "running":
+            raise ConflictError(f"the container {ref} is {container.status}")
+        container.status = "paused"
+
+    @_request
+    def unpause(self, ref: str) -> None:
+        container = self.container(ref)
+        if container.status != "paused":
+            raise DockerError(f"the container {ref} is not paused")
+        container.status = "running"
+
+    @_request
+    def kill(self, ref: str) -> None:
+        container = self.container(ref)
+        if container.status not in {"running", "paused"}:
+            raise ConflictError(f"the container {ref} is not running")
+        self._end(container)
+        container.exit_code = _KILLED
 
     @_request
     def rename(self, ref: str, name: str) -> None:

@@ -255,6 +255,17 @@ def volumes_are_not_copied(seen: Observation, options: MoveOptions) -> Iterator[
             )
 
 
+def nothing_is_frozen(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
+    """Whoever asks for the state at one instant would not get it from a strategy that stops first."""
+    if options.freeze:
+        yield Finding(
+            "error",
+            "freeze",
+            f"{seen.spec.name} would be stopped, and --freeze was asked for",
+            "--freeze belongs to --strategy sync",
+        )
+
+
 RULES: tuple[Rule, ...] = (
     container_can_be_moved,
     container_stands_alone,
@@ -269,8 +280,8 @@ RULES: tuple[Rule, ...] = (
     space_suffices,
 )
 
-PLAIN_RULES: tuple[Rule, ...] = (bind_mounts_are_not_copied, volumes_are_not_copied)
-"""For the strategies that move neither volumes nor bind mounts."""
+PLAIN_RULES: tuple[Rule, ...] = (bind_mounts_are_not_copied, volumes_are_not_copied, nothing_is_frozen)
+"""For the strategies that move neither volumes nor bind mounts, and know nothing but a stop."""
 
 
 def expected_path(seen: Observation, mount: Mount) -> Iterator[Finding]:

@@ -21,6 +21,8 @@ class MoveOptions:
     For `sync`: `max_downtime_s` is the budget for the copy after the stop, `limit_rate` in bytes per second holds for
     what is copied before it (0: no limit). `replace_data` allows to overwrite what the target has in volumes and
     mounted folders of the same name; `shared_volumes` allows to copy a volume that other containers use as well.
+    `freeze` has the source frozen instead of stopped, and killed when the target serves: what arrives is what a power
+    cut would leave.
     """
 
     strategy: StrategyName = "auto"
@@ -35,6 +37,7 @@ class MoveOptions:
     limit_rate: float = 0.0
     replace_data: bool = False
     shared_volumes: bool = False
+    freeze: bool = False
 
 
 _DURATION = re.compile(r"(?P<number>[0-9]{1,6}(?:\.[0-9]{1,6})?)(?P<unit>ms|s|m|h)")

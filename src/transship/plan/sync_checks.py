@@ -106,10 +106,21 @@ def bind_mounts_are_decided(seen: Observation, options: MoveOptions) -> Iterator
             yield Finding("warning", "bind-skipped", f"{mount.target} will not be mounted on {seen.target_name}")
 
 
+def freezing_is_understood(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
+    """A frozen program has not been told to write down what it holds in memory."""
+    if options.freeze and seen.state.running:
+        yield Finding(
+            "note",
+            "crash-consistent",
+            f"{seen.spec.name} is frozen, not stopped: on {seen.target_name} it starts as after a power cut, "
+            "from what it had written by then (crash consistent)",
+        )
+
+
 HOST_RULES: tuple[Rule, ...] = (agents_can_run, files_can_be_reached)
 """What the two hosts must offer, whatever the container."""
 
-SYNC_RULES: tuple[Rule, ...] = (*HOST_RULES, volumes_are_free, bind_mounts_are_decided)
+SYNC_RULES: tuple[Rule, ...] = (*HOST_RULES, volumes_are_free, bind_mounts_are_decided, freezing_is_understood)
 
 
 def _copied_path(seen: Observation, options: MoveOptions, mount: Mount) -> Iterator[Finding]:

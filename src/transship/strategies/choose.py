@@ -31,6 +31,8 @@ def _advise(seen: Observation, options: MoveOptions) -> tuple[StrategyName, str]
     kept = [f"{seen.state.changed_paths} paths of its own filesystem"] if seen.state.changed_paths else []
     kept += [f"the volume {volume.name}" for volume in seen.spec.volumes if not options.without_volumes]
     kept += [f"the folder {path}" for path in copied_binds(seen.spec.mounts, options)]
+    if options.freeze:
+        return "sync", "no other strategy freezes the container instead of stopping it"
     if not kept:
         return "stop-start", "the container has written nothing that would have to come along"
     wrote = f"the container has written {', '.join(kept)}"

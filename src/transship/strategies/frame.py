@@ -4,7 +4,17 @@ import re
 from dataclasses import replace
 
 from transship.hosts.base import Json
-from transship.lifecycle import CreateNetwork, CreateVolume, Fence, ProveHealthy, Retire, StartTarget, StopSource
+from transship.lifecycle import (
+    CreateNetwork,
+    CreateVolume,
+    Fence,
+    FreezeSource,
+    KillSource,
+    ProveHealthy,
+    Retire,
+    StartTarget,
+    StopSource,
+)
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
 from transship.plan.steps import Step
@@ -30,10 +40,13 @@ def preparing(seen: Observation, spec: ContainerSpec) -> tuple[Step, ...]:
     )
 
 
-def stopping(seen: Observation) -> tuple[Step, ...]:
-    """Fence the source, then stop it if it runs."""
-    fence = Fence(seen.state.container_id, _restart_policy(seen))
-    return (fence, StopSource(seen.state.container_id)) if seen.state.running else (fence,)
+def stopping(seen: Observation, *, freeze: bool = False) -> tuple[Step, ...]:
+    """Fence the source, then stop it if it runs, or `freeze` it: then it is killed when it retires."""
+    container = seen.state.container_id
+    fence = Fence(container, _restart_policy(seen))
+    if not seen.state.running:
+        return (fence,)
+    return (fence, FreezeSource(container) if freeze else StopSource(container))
 
 
 def starting(seen: Observation, options: MoveOptions, *between: Step) -> tuple[Step, ...]:
@@ -52,8 +65,9 @@ def _restart_policy(seen: Observation) -> Json:
 
 
 def retiring(seen: Observation, options: MoveOptions, migration: str) -> tuple[Step, ...]:
-    """Rename the source so that its name tells where it went, or remove it."""
+    """Kill the source if it was frozen. Rename it so that its name tells where it went, or remove it."""
     where = re.sub(r"[^a-zA-Z0-9]+", "-", seen.target_name.rpartition("@")[2].removeprefix("ssh://")).strip("-")
     suffix = f".moved-to.{where[:40]}.{migration}"
     name = seen.spec.name[: CONTAINER_NAME_LIMIT - len(suffix)] + suffix
-    return (Retire(seen.state.container_id, name, options.source),)
+    retire = Retire(seen.state.container_id, name, options.source)
+    return (KillSource(seen.state.container_id), retire) if options.freeze and seen.state.running else (retire,)

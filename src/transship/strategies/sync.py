@@ -38,7 +38,7 @@ class Sync:
                 PreCopy(trees, options.max_downtime_s, options.limit_rate),
             ),
             cutover=(
-                *stopping(seen),
+                *stopping(seen, freeze=options.freeze),
                 LastRound(trees),
                 VerifyTrees(full=options.verify == "full"),
                 *starting(seen, options, Announce()),
