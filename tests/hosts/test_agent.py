@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from transship.errors import CommandError
+from transship.hosts.address import SshAddress
 from transship.hosts.agent import start_agent
 from transship.hosts.facts import RootAccess
 from transship.hosts.fake import FakeHost
-from transship.hosts.open import open_host
+from transship.hosts.ssh import SshHost
 from transship.lab import Lab, Node
 from transship.transfer.relay import AgentPair
 from transship.transfer.tree import TreePaths, TreeSync
@@ -31,9 +32,14 @@ def folder(lab: Lab) -> Iterator[str]:
         node.output(["rm", "-r", path])
 
 
+def reached(lab: Lab, node: Node, user: str) -> SshHost:
+    """The host as `user` reaches it, who may be one that Docker does not listen to."""
+    return SshHost(node.name, SshAddress(node.ssh_alias, user), config=lab.ssh_config)
+
+
 def listing(node: Node, path: str) -> str:
     """Names, attributes and digests of contents."""
-    return node.output(["find", path, "-printf", "%P %y %m %U %G %s %T@ %l\n"]) + node.output(
+    return node.output(["find", path, "-printf", "%P %y %m %U %G %T@ %l\n"]) + node.output(
         ["sh", "-c", 'find "$1" -type f -exec sha256sum {} + | sort', "sh", path]
     )
 
@@ -55,8 +61,8 @@ def test_agent_moves_a_tree_as_root_in_every_way_and_leaves_nothing(
     one.output(["sh", "-c", f"cd {folder}/tree && cp -a /etc . && mknod null c 1 3 && chown 42:4343 etc/passwd"])
     before = leftovers(one), leftovers(two)
     with (
-        open_host(f"ssh://{user}@{one.ssh_alias}", ssh_config=lab.ssh_config) as source,
-        open_host(f"ssh://{user}@{two.ssh_alias}", ssh_config=lab.ssh_config) as target,
+        reached(lab, one, user) as source,
+        reached(lab, two, user) as target,
         start_agent(source, way) as reader,
         start_agent(target, way) as writer,
     ):
@@ -76,7 +82,7 @@ def test_agent_moves_a_tree_as_root_in_every_way_and_leaves_nothing(
 @pytest.mark.lab
 def test_an_agent_ends_with_its_connection(lab: Lab, folder: str) -> None:
     node = lab.hosts["h1"]
-    with open_host(f"ssh://root@{node.ssh_alias}", ssh_config=lab.ssh_config) as host:
+    with reached(lab, node, "root") as host:
         agent = start_agent(host, "root")
         agent.call("open", tree=0, path=f"{folder}/tree".encode().hex())
         assert "memfd_create" in node.output(["ps", "-eo", "args"])
@@ -87,7 +93,7 @@ def test_an_agent_ends_with_its_connection(lab: Lab, folder: str) -> None:
 @pytest.mark.lab
 def test_a_host_whose_python_is_missing_is_an_error_that_names_the_way_out(lab: Lab) -> None:
     node = lab.hosts["h2"]
-    with open_host(f"ssh://root@{node.ssh_alias}", ssh_config=lab.ssh_config) as host:
+    with reached(lab, node, "root") as host:
         python = node.output(["readlink", "-f", "/usr/bin/python3"]).strip()
         node.output(["mv", python, f"{python}.away"])
         try:

@@ -9,7 +9,7 @@ from .entry import DIRECTORY, FILE, LINK, Entry, digest, encode, kind_of, observ
 from .faults import AgentError, from_os, shown
 from .links import HardLinks, Leader
 from .spool import inode_of, nlink_of, signature
-from .walk import Found, walk
+from .walk import Found, Single, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +22,10 @@ class Item(NamedTuple):
     entry: Entry | None
 
 
-def inventory(root: int) -> Iterator[Item]:
+def inventory(root: int, single: Single | None = None) -> Iterator[Item]:
     """Everything in a tree, as a sender would describe it. Raises `AgentError` if something vanishes meanwhile."""
     links = HardLinks()
-    for found in walk(root, _vanished):
+    for found in walk(root, _vanished, single):
         try:
             yield Item(found, _describe(found, links))
         except OSError as error:

@@ -11,19 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .stream import Outgoing
+    from .walk import Single
 
 _PIECE = 240 * 1024
 _NOT_KNOWN = bytes(16)
 
 
-def describe(root: int, out: Outgoing, *, contents: bool) -> None:
+def describe(root: int, out: Outgoing, single: Single | None = None, *, contents: bool) -> None:
     """Tell a sender what this tree holds, so that its next round sends only what differs.
 
     With `contents` files are read and their digests sent too; without, a file of the same size and time counts as the
     same. Whatever cannot be taken on trust (sockets; the content of files with several names, which must not be
     changed in place) is told with a digest that nothing has.
     """
-    for item in inventory(root):
+    for item in inventory(root, single):
         digest = entry_digest(item.entry) if item.entry else _NOT_KNOWN
         size, packed = 0, b""
         if contents and is_file(item.entry):

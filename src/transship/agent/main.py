@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import compress, control, frames, records
+from . import compress, control, frames, places, records
 from .faults import AgentError, ProtocolError, from_os, shown
 from .frames import RECORDS, REPLY, REQUEST, STATE, Frame, write_all
 from .known import Adoption, describe
@@ -20,6 +21,7 @@ from .send import Counts, Sender
 from .spool import Spool
 from .stream import Outgoing, Pace
 from .system import sync
+from .walk import Single
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,8 +33,10 @@ _EVENT_SECONDS = 0.5
 class _Tree:
     """A tree that this agent reads or writes."""
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, single: Single | None = None) -> None:
         self.root = root
+        self.single = single
+        """Where only one file of the folder `root` is the tree."""
         self.state: Spool | None = None
         """What the target has of it, as far as a source knows."""
         self.manifest: Manifest | None = None
@@ -56,6 +60,10 @@ class Agent:
             "path": self._path,
             "layer": self._layer,
             "neighbours": self._neighbours,
+            "look": self._look,
+            "provide": self._provide,
+            "discard": self._discard,
+            "empty": self._empty,
         }
 
     def run(self) -> None:
@@ -100,16 +108,19 @@ class Agent:
     # requests
 
     def _open(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Open the tree at `path` (hex). `empty`: refuse unless it is."""
+        """Open the tree at `path` (hex). `empty`: refuse unless it is.
+
+        With `name` (hex) that file of the folder is all of the tree; it is called `as` (hex) in what is sent.
+        """
         path = bytes.fromhex(request["path"])
+        single = Single(bytes.fromhex(request["name"]), bytes.fromhex(request["as"])) if "name" in request else None
         try:
             root = open_root(path)
-            names = list_names(root) if request.get("empty") else []
+            if request.get("empty"):
+                _refuse_data(path, root, single)
         except OSError as error:
             raise AgentError(f"{shown(path)}: {error.strerror}", from_os(error, path).code) from error
-        if names:
-            raise AgentError(f"{shown(path)}: is not empty ({shown(min(names))} is in it)", "ENOTEMPTY")
-        self._trees[request["tree"]] = _Tree(root)
+        self._trees[request["tree"]] = _Tree(root, single)
         return {}
 
     def _send(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +132,7 @@ class Agent:
         chooser = compress.Chooser(request["codec"], self._link)
         before: Iterable[tuple[Any, ...]] = tree.state or ()
         with Outgoing(_STDOUT, RECORDS, chooser, Pace(request["rate"])) as out:
-            sender = Sender(tree.root, before, out, began_ns)
+            sender = Sender(tree.root, before, out, began_ns, tree.single)
             sender.run(_Progress(request["tree"], out))
             out.end()
         if tree.state:
@@ -133,7 +144,7 @@ class Agent:
     def _receive(self, request: dict[str, Any]) -> dict[str, Any]:
         """Apply a round to the tree. `sync`: have it on disk before the reply."""
         tree = self._trees[request["tree"]]
-        receiver = Receiver(tree.root, devices=bool(request["devices"]), limit=request["limit"])
+        receiver = Receiver(tree.root, tree.single, devices=bool(request["devices"]), limit=request["limit"])
         try:
             for record in _incoming(RECORDS):
                 if isinstance(record, records.End):
@@ -152,7 +163,7 @@ class Agent:
         """Tell what the tree holds; `contents`: with digests of the files' content."""
         tree = self._trees[request["tree"]]
         with Outgoing(_STDOUT, STATE, compress.Chooser(request["codec"], self._link), Pace(0)) as out:
-            describe(tree.root, out, contents=bool(request["contents"]))
+            describe(tree.root, out, tree.single, contents=bool(request["contents"]))
         return {"wire": out.wire}
 
     def _adopt(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +184,7 @@ class Agent:
         if request["of"] == "sent":
             entries: Iterable[tuple[bytes, bytes]] = ((item[0], item[3]) for item in tree.state or ())
         else:
-            entries = of_tree(tree.root, full=bool(request["full"]))
+            entries = of_tree(tree.root, tree.single, full=bool(request["full"]))
         tree.manifest = Manifest(entries)
         return {
             "digest": tree.manifest.digest,
@@ -200,11 +211,42 @@ class Agent:
         pairs = (pair.partition(" ") for pair in request["addresses"].split(",") if pair)
         return {"told": learn({address: mac for address, _, mac in pairs})}
 
+    def _look(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What is at `path` (hex): see places.py."""
+        return places.look(bytes.fromhex(request["path"]))
+
+    def _provide(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Make `paths` (hex), the last a `kind`. `taken`: the one that somebody else made; then nothing was made."""
+        taken = places.provide([bytes.fromhex(path) for path in request["paths"]], request["kind"])
+        return {"taken": shown(taken) if taken else ""}
+
+    def _discard(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Take away `paths` (hex), which `provide` made."""
+        places.discard([bytes.fromhex(path) for path in request["paths"]])
+        return {}
+
+    def _empty(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Make `path` (hex) empty again, and `owner`'s (uid, gid, mode)."""
+        places.empty(bytes.fromhex(request["path"]), request["owner"])
+        return {}
+
     def _made_manifest(self, request: dict[str, Any]) -> Manifest:
         manifest = self._trees[request["tree"]].manifest
         if manifest is None:
             raise ProtocolError("no manifest was made")
         return manifest
+
+
+def _refuse_data(path: bytes, root: int, single: Single | None) -> None:
+    """Raise `AgentError` where the tree holds something that could be lost."""
+    if single:
+        status = os.stat(single.name, dir_fd=root, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode) or status.st_size:
+            raise AgentError(f"{shown(path + b'/' + single.name)}: is not an empty file", "ENOTEMPTY")
+        return
+    names = list_names(root)
+    if names:
+        raise AgentError(f"{shown(path)}: is not empty ({shown(min(names))} is in it)", "ENOTEMPTY")
 
 
 class _Progress:

@@ -13,6 +13,8 @@ from .spool import Spool
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from .walk import Single
+
 STEP = 1024
 """Entries between two marks, and in one window."""
 _BLOCK = 64 << 10
@@ -52,9 +54,9 @@ class Manifest:
         self._spool.close()
 
 
-def of_tree(root: int, *, full: bool) -> Iterator[tuple[bytes, bytes]]:
+def of_tree(root: int, single: Single | None = None, *, full: bool) -> Iterator[tuple[bytes, bytes]]:
     """What a manifest is made of, read from the disk; `full` reads the files' content as well."""
-    for item in inventory(root):
+    for item in inventory(root, single):
         if item.entry is None:
             continue
         known = entry_digest(item.entry)

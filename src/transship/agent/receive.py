@@ -26,6 +26,8 @@ from .system import punch_hole, write_zeros
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .walk import Single
+
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHANGE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NODES = {CHARACTER: stat.S_IFCHR, BLOCK: stat.S_IFBLK, FIFO: stat.S_IFIFO}
@@ -46,12 +48,15 @@ class Receiver:
     Every name is looked up in a directory that was opened without following symlinks. A file that is there is
     replaced at once when its new content is complete, large files that are patched aside. Where `devices` is false
     only whiteouts are made, which give access to nothing. `limit` bounds the bytes of content in this round, 0: not at
-    all. Raises `ProtocolError` for what no sender sends and `AgentError` for what this host cannot do; what was made
+    all. With `single` only that file may come. Raises `ProtocolError` for what no sender sends and `AgentError` for what this host cannot do; what was made
     until then stays.
     """
 
-    def __init__(self, root: int, *, devices: bool = False, limit: int = 0) -> None:
+    def __init__(
+        self, root: int, single: Single | None = None, *, devices: bool = False, limit: int = 0
+    ) -> None:
         self._root = root
+        self._single = single
         self._devices = devices
         self._limit = limit
         self._directories = OpenDirectories(root)
@@ -111,6 +116,10 @@ class Receiver:
 
     def _enter_parent(self, path: bytes) -> bytes:
         """Make the directory that holds `path` the open one, and return the name in it."""
+        if self._single:
+            if path != self._single.path:
+                raise ProtocolError(f"{shown(path)}: is not the file that was to come")
+            return self._single.name
         *parents, name = path.split(b"\0")
         if parents != self._path:
             same = 0
@@ -138,6 +147,8 @@ class Receiver:
 
     def _put(self, record: records.Put) -> None:
         entry = record.entry
+        if self._single and entry.kind != FILE:
+            raise ProtocolError(f"{shown(entry.path)}: is no file")
         if not entry.path:
             self._put_root(entry)
             return

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from .stream import Outgoing
+    from .walk import Single
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CLOCK_TICK_NS = 20_000_000
@@ -59,8 +60,11 @@ class Sender:
     changed later than that may change again without a sign, so it counts as unsettled and is read again next round.
     """
 
-    def __init__(self, root: int, before: Iterable[Any], out: Outgoing, barrier_ns: int) -> None:
+    def __init__(
+        self, root: int, before: Iterable[Any], out: Outgoing, barrier_ns: int, single: Single | None = None
+    ) -> None:
         self._root = root
+        self._single = single
         self._before = iter(before)
         self._out = out
         self._barrier_ns = barrier_ns
@@ -73,7 +77,7 @@ class Sender:
     def run(self, progress: Callable[[Counts], None]) -> None:
         """Send the round. `progress` is called for every entry that is not as it was."""
         old = next(self._before, None)
-        for found in walk(self._root, self.counts.note_unsteady):
+        for found in walk(self._root, self.counts.note_unsteady, self._single):
             path = found.path
             self.counts.entries += 1
             while old is not None and old[0] < path:

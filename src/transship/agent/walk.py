@@ -23,13 +23,29 @@ class Found(NamedTuple):
     status: os.stat_result
 
 
-def walk(root: int, vanished: Callable[[bytes], None]) -> Iterator[Found]:
+class Single(NamedTuple):
+    """A file that is moved without the directory that holds it: its name there, and its path in what is sent."""
+
+    name: bytes
+    path: bytes
+
+
+def walk(root: int, vanished: Callable[[bytes], None], single: Single | None = None) -> Iterator[Found]:
     """Everything in the tree in the order of the paths' bytes, each directory before what it holds, the root first.
 
     Memory is bounded by the names of the directories from the root to where the walk is. `vanished` is told the path
     of what disappeared between being listed and being looked at. Symlinks are not followed; other file systems that
-    are mounted inside are entered.
+    are mounted inside are entered. With `single` that file is all there is.
     """
+    if single:
+        try:
+            status = os.stat(single.name, dir_fd=root, follow_symlinks=False)
+        except OSError as error:
+            _tolerate(error)
+            vanished(single.path)
+        else:
+            yield Found(single.path, root, single.name, status)
+        return
     yield Found(b"", root, b".", os.fstat(root))
     open_directories = OpenDirectories(root)
     try:
