@@ -240,7 +240,10 @@ class Agent:
 def _refuse_data(path: bytes, root: int, single: Single | None) -> None:
     """Raise `AgentError` where the tree holds something that could be lost."""
     if single:
-        status = os.stat(single.name, dir_fd=root, follow_symlinks=False)
+        try:
+            status = os.stat(single.name, dir_fd=root, follow_symlinks=False)
+        except FileNotFoundError:
+            return
         if not stat.S_ISREG(status.st_mode) or status.st_size:
             raise AgentError(f"{shown(path + b'/' + single.name)}: is not an empty file", "ENOTEMPTY")
         return

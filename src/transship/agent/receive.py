@@ -52,9 +52,7 @@ class Receiver:
     until then stays.
     """
 
-    def __init__(
-        self, root: int, single: Single | None = None, *, devices: bool = False, limit: int = 0
-    ) -> None:
+    def __init__(self, root: int, single: Single | None = None, *, devices: bool = False, limit: int = 0) -> None:
         self._root = root
         self._single = single
         self._devices = devices
