@@ -14,12 +14,12 @@ def providing(seen: Observation, spec: ContainerSpec, *, pull: bool) -> Step:
     """The step after which the target has the image. `pull`: a registry is asked before the source."""
     if seen.there.image:
         return KeepImage(spec.image.reference, seen.there.image)
-    return ProvideImage(spec.image, seen.state.image_bytes, _ends(seen), pull)
+    return ProvideImage(spec.image, seen.state.image_bytes, ends_of(seen.source, seen.target), pull)
 
 
 def image_findings(seen: Observation) -> tuple[Finding, ...]:
     """What of the image crosses without need, and why."""
-    ends = _ends(seen)
+    ends = ends_of(seen.source, seen.target)
     if seen.there.image or (ends.source_python and (ends.target_python or ends.target == "graphdriver")):
         return ()
     if ends.source_python or ends.target == "containerd" or not ends.named_layers:
@@ -30,13 +30,14 @@ def image_findings(seen: Observation) -> tuple[Finding, ...]:
     return (Finding("note", "image-filtered-here", text, "install python3 there"),)
 
 
-def _ends(seen: Observation) -> Ends:
+def ends_of(source: Facts, target: Facts) -> Ends:
+    """What both hosts can do for an image on its way."""
     return Ends(
-        source=seen.source.image_store,
-        target=seen.target.image_store,
-        named_layers=seen.source.image_store == "graphdriver" and _version(seen.source.api_version) >= NAMES_LAYERS,
-        source_python=_has_python(seen.source),
-        target_python=_has_python(seen.target),
+        source=source.image_store,
+        target=target.image_store,
+        named_layers=source.image_store == "graphdriver" and _version(source.api_version) >= NAMES_LAYERS,
+        source_python=_has_python(source),
+        target_python=_has_python(target),
     )
 
 
