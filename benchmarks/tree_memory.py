@@ -1,7 +1,7 @@
 """The agents' memory with a million files, and with one file of 20 GB: `python benchmarks/tree_memory.py`.
 
-The large file is sparse, with data in a part of its blocks (`--data` GiB, all over it), to fit on a small disk: what
-counts is the number of blocks that hold data, which is about half a million for 4 GiB as for 20. Prints the highest resident
+The large file is sparse, with data in a part of its blocks (`--data` GiB, all over it), to fit on a small disk. What
+counts is the number of blocks that hold data: about half a million for 4 GiB as for 20. Prints the highest resident
 size of each agent (VmHWM) after a first round, one with a few changes and a check, in MiB, and exits with status 1 if
 one is above 250.
 """
