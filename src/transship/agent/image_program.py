@@ -1,7 +1,7 @@
 """What runs on a host to look into an image's archive there, beside the daemon.
 
 `contents IMAGE` prints what the archive holds, as JSON. `save IMAGE EDIT` writes the edited archive (EDIT is an `Edit`
-as JSON), gzipped, and at its end says on standard error, as JSON, what was kept and dropped.
+as JSON), gzipped.
 """
 
 from __future__ import annotations
@@ -32,5 +32,4 @@ def _do(action: str, image: str, edit: str = "") -> None:
             sys.stdout.write(json.dumps(contents(stream)))
             return
         drop, rename, add = json.loads(edit)
-        report = shorten(stream, cast("IO[bytes]", Squeeze(sys.stdout.fileno())), Edit(frozenset(drop), rename, add))
-    sys.stderr.write(json.dumps(report._asdict()))
+        shorten(stream, cast("IO[bytes]", Squeeze(sys.stdout.fileno())), Edit(frozenset(drop), rename, add))

@@ -9,7 +9,7 @@ from typing import IO, cast
 
 from transship.agent.faults import AgentError
 from transship.agent.image_filter import Edit, shorten
-from transship.errors import TransferError
+from transship.errors import CommandError, TransferError
 from transship.hosts.agent import archive as program
 from transship.hosts.base import Docker, Host
 from transship.transfer.layers import Contents
@@ -29,17 +29,17 @@ run()
 
 
 def read_contents(host: Host, image: str) -> Contents:
-    """What `docker save` of an image gives on a host; it is read there. Raises `TransferError`, `UnreachableError`."""
+    """What `docker save` of an image gives on a host; it is read there. Raises `CommandError`, `UnreachableError`."""
     with closing(_output(host, ["contents", image])) as output:
         text = b"".join(output)
     try:
         return Contents.from_json(json.loads(text))
     except (ValueError, LookupError, TypeError) as error:
-        raise TransferError(f"what {host.name} says of the archive of {image} cannot be read") from error
+        raise CommandError(f"what {host.name} says of the archive of {image} cannot be read") from error
 
 
 def read_beside(host: Host, image: str, edit: Edit) -> Iterator[bytes]:
-    """Yield an image's archive, edited and gzipped on the host. Raises `TransferError` where it cannot be had whole.
+    """Yield an image's archive, edited and gzipped on the host. Raises `CommandError` where it cannot be had whole.
 
     Closing the iterator ends the program over there.
     """
@@ -58,7 +58,7 @@ def _output(host: Host, words: Sequence[str]) -> Generator[bytes, None, None]:
             said = stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
             if process.wait() != 0:
                 reason = said or f"the program ended with status {process.returncode}"
-                raise TransferError(f"{host.name} cannot read the archive of its image: {reason}")
+                raise CommandError(f"{host.name} cannot read the archive of its image: {reason}")
         finally:
             process.kill()
 

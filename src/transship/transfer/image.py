@@ -50,9 +50,13 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class _Shorter:
-    """An edit of the archive, and the target's images that have what it leaves out, where the target does not look."""
+    """An edit of the archive that leaves out `layers`.
+
+    `relied_on` are the target's images that have these, where the target itself does not look.
+    """
 
     edit: Edit
+    layers: frozenset[str]
     relied_on: Sequence[ImageRef] = ()
 
 
@@ -121,6 +125,7 @@ class ProvideImage:
                 if shorter is None:
                     phase.detail = "no layer is known to be there"
                     return False
+                phase.detail = f"{len(shorter.layers)} of {len(set(self.image.diff_ids))} layers are there"
                 arrived = self._load(move, self._read(move, shorter.edit), stored)
                 self._prove_complete(move, shorter.relied_on)
                 self._take(move, arrived)
@@ -160,7 +165,7 @@ class ProvideImage:
             unneeded = layers.layers_there(self.image.diff_ids, stored)
             paths = self._paths(move).items() if unneeded else ()
             leaving = layers.without(path for path, diff_id in paths if diff_id in unneeded)
-            return _Shorter(leaving) if leaving.drop else None
+            return _Shorter(leaving, unneeded) if leaving.drop else None
         if not (self.ends.source_python and self.ends.target_python):
             return None
         sharing = layers.sharing(self.image.diff_ids, stored)
@@ -171,8 +176,10 @@ class ProvideImage:
         if not there:
             return None
         if self.ends.source == "containerd" or self._same_blobs(there):
-            return _Shorter(layers.without(blob.path for blob in there.values()), sharing)
-        return _Shorter(layers.as_blobs(self.image, read_contents(move.source, self.image.id), there), sharing)
+            edit = layers.without(blob.path for blob in there.values())
+        else:
+            edit = layers.as_blobs(self.image, read_contents(move.source, self.image.id), there)
+        return _Shorter(edit, frozenset(there), sharing)
 
     def _same_blobs(self, there: Mapping[str, layers.Blob]) -> bool:
         """Whether the source's archive calls these layers what the target does: plain tars by their diff ids."""
