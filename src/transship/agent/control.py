@@ -31,11 +31,19 @@ def _utf16(character: str) -> list[int]:
 
 
 def request(payload: bytes) -> dict[str, Any]:
-    """The object in a request. It holds text and numbers only: in these JSON and Python are written alike."""
+    """The object in a request."""
+    found = loads(payload)
+    if not isinstance(found.get("do"), str):
+        raise ProtocolError("a request says nothing to do")
+    return found
+
+
+def loads(payload: bytes) -> dict[str, Any]:
+    """The object in a message. It holds text and numbers only: in these JSON and Python are written alike."""
     try:
         found = ast.literal_eval(payload.decode("utf-8"))
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
         raise ProtocolError("a request cannot be read") from error
-    if not isinstance(found, dict) or not isinstance(found.get("do"), str):
+    if not isinstance(found, dict):
         raise ProtocolError("a request says nothing to do")
     return found

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import zipfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.resources import files
 from typing import Any, Self
@@ -22,6 +22,9 @@ from transship.hosts.facts import RootAccess
 __all__ = ["REPLY", "Agent", "Message", "start_agent"]
 
 Message = dict[str, Any]
+Value = str | float | Sequence[str | int] | Mapping[str, Any]
+"""What a request may hold."""
+
 PYTHON = ("python3", "-I", "-B", "-c")
 
 BOOTSTRAP = """\
@@ -106,12 +109,12 @@ class Agent:
                 hint="it needs Python 3.8 or newer as python3; the strategies stop-start and export-import do not",
             ) from error
 
-    def request(self, do: str, **fields: str | float) -> None:
+    def request(self, do: str, **fields: Value) -> None:
         """Ask for something. The answer is to be read with `reply`, or frame by frame with `head`."""
-        message = json.dumps({"do": do, **{name: _plain(value) for name, value in fields.items()}}, ensure_ascii=False)
+        message = json.dumps(_plain({"do": do, **fields}), ensure_ascii=False)
         self.write(frames.encode(frames.Frame(frames.REQUEST, 0, message.encode())))
 
-    def call(self, do: str, **fields: str | float) -> Message:
+    def call(self, do: str, **fields: Value) -> Message:
         """Ask for something that moves no data and return the answer. Raises `TransferError`."""
         self.request(do, **fields)
         return self.reply()
@@ -138,10 +141,7 @@ class Agent:
             raise self.lost(str(error)) from error
         if head.type != REPLY or not isinstance(found, dict):
             raise self.lost("it answers out of turn")
-        if "error" in found:
-            hint = _HINTS.get(str(found.get("code")), "").format(host=self.host)
-            raise TransferError(f"on {self.host}: {found['error']}", hint=hint)
-        return found
+        return checked(self.host, found)
 
     @property
     def output(self) -> int:
@@ -230,8 +230,18 @@ _HINTS = {
 }
 
 
-def _plain(value: str | float) -> str | float:
+def checked(host: str, answer: Message) -> Message:
+    """The answer of the agent on `host`. Raises `TransferError` where it says that something failed."""
+    if "error" in answer:
+        hint = _HINTS.get(str(answer.get("code")), "").format(host=host)
+        raise TransferError(f"on {host}: {answer['error']}", hint=hint)
+    return answer
+
+
+def _plain(value: Value) -> Value:
     """JSON that Python reads as it stands: true and false are 1 and 0."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
     return int(value) if isinstance(value, bool) else value
 
 

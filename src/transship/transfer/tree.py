@@ -3,7 +3,7 @@ import time
 from dataclasses import dataclass
 
 from transship.errors import TransferError
-from transship.transfer.relay import AgentPair
+from transship.transfer.relay import Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,8 @@ class TreePaths:
 
     `name` is what messages call it. `devices` allows device nodes on the target (whiteouts always are). `limit` is the
     most content in bytes that one round may write there, 0 for no limit. `durable`: each round ends with the target's
-    file system written to disk, so that the last one, in the cutover, finds little left to write.
+    file system written to disk, so that the last one, in the cutover, finds little left to write. `single`: the tree is
+    one file, and what lies beside it is left alone.
     """
 
     name: str
@@ -21,6 +22,7 @@ class TreePaths:
     devices: bool = False
     limit: int = 0
     durable: bool = True
+    single: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,27 @@ class TreeSync:
     call at a time. After an error that is not said to be harmless the pair is closed.
     """
 
-    def __init__(self, pair: AgentPair, number: int, paths: TreePaths) -> None:
+    def __init__(self, pair: Pair, number: int, paths: TreePaths) -> None:
         """`number` tells the trees of a pair apart."""
         self.paths = paths
         self._pair = pair
         self._number = number
 
     def open(self, *, empty: bool = True) -> None:
-        """Open the tree on both hosts; the folders exist. Raises `TransferError` if they do not.
+        """Open the tree on both hosts; the folders, or the one that holds the file, exist. Raises `TransferError` if not.
 
         `empty`: also where the target's holds anything. Without it call `adopt`, or what is there and not in the
         source will stay.
         """
-        self._pair.source.call("open", tree=self._number, path=os.fsencode(self.paths.source).hex())
-        self._pair.target.call("open", tree=self._number, path=os.fsencode(self.paths.target).hex(), empty=empty)
+        self._pair.source.call("open", tree=self._number, **self._place(self.paths.source))
+        self._pair.target.call("open", tree=self._number, empty=empty, **self._place(self.paths.target))
+
+    def _place(self, path: str) -> dict[str, str]:
+        if not self.paths.single:
+            return {"path": os.fsencode(path).hex()}
+        folder, name = os.path.split(os.fsencode(path))
+        called = os.path.basename(os.fsencode(self.paths.target))
+        return {"path": folder.hex(), "name": name.hex(), "as": called.hex()}
 
     def adopt(self, *, contents: bool) -> int:
         """Start from what the target holds, and return how many entries that is.
@@ -74,9 +83,8 @@ class TreeSync:
         compared by digest; without, a file of the same size and nanosecond time counts as the same.
         """
         pair = self._pair
-        pair.source.request("adopt", tree=self._number)
-        pair.target.request("describe", tree=self._number, contents=contents, codec=pair.codec)
-        return int(pair.relay(pair.target, pair.source).receiver["entries"])
+        describe = {"do": "describe", "tree": self._number, "contents": contents, "codec": pair.codec}
+        return int(pair.back({"do": "adopt", "tree": self._number}, describe).receiver["entries"])
 
     def round(self, *, last: bool = False, rate: float = 0.0, compress: bool = True) -> RoundReport:
         """Send what changed. `rate` limits the wire, in bytes per second; 0: no limit.
@@ -86,11 +94,17 @@ class TreeSync:
         """
         pair = self._pair
         began = time.monotonic()
-        pair.target.request(
-            "receive", tree=self._number, devices=self.paths.devices, limit=self.paths.limit, sync=self.paths.durable
+        codec = pair.codec if compress else 0
+        relayed = pair.forth(
+            {"do": "send", "tree": self._number, "still": last, "rate": rate, "codec": codec},
+            {
+                "do": "receive",
+                "tree": self._number,
+                "devices": self.paths.devices,
+                "limit": self.paths.limit,
+                "sync": self.paths.durable,
+            },
         )
-        pair.source.request("send", tree=self._number, still=last, rate=rate, codec=pair.codec if compress else 0)
-        relayed = pair.relay(pair.source, pair.target)
         said = relayed.sender
         report = RoundReport(
             entries=said["entries"],
@@ -118,10 +132,8 @@ class TreeSync:
         The target's tree is read from its disk; with `full` the content of all files too, on both sides. Raises
         `TransferError` with the first path that differs; the pair stays usable.
         """
-        source, target = self._pair.source, self._pair.target
-        source.request("manifest", tree=self._number, of="disk" if full else "sent", full=full)
-        target.request("manifest", tree=self._number, of="disk", full=full)
-        here, there = source.reply(), target.reply()
+        manifest = {"do": "manifest", "tree": self._number, "full": full}
+        here, there = self._pair.both({**manifest, "of": "disk" if full else "sent"}, {**manifest, "of": "disk"})
         if here["digest"] == there["digest"]:
             return int(here["entries"])
         pairs = list(zip(here["marks"], there["marks"], strict=False))
