@@ -5,12 +5,14 @@ import os
 import tarfile
 import tempfile
 from collections.abc import Callable
-from typing import IO, cast
+from dataclasses import replace
+from typing import IO, Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.plan.observed import FACTS, SEEN
 from tests.transfer import saved
 from transship.agent.faults import AgentError
 from transship.agent.image_filter import AS_IT_IS, Edit, contents, shorten
@@ -22,6 +24,7 @@ from transship.metrics.events import Recorder
 from transship.plan.steps import Move
 from transship.spec.extract import image_ref
 from transship.spec.model import ImageRef
+from transship.strategies.image import ends_of, image_findings, providing
 from transship.transfer import layers
 from transship.transfer.archive import read_here
 from transship.transfer.image import Ends, ProvideImage
@@ -275,3 +278,33 @@ def test_reading_here_can_be_given_up() -> None:
     chunks = read_here(source.docker, "large:1", AS_IT_IS)
     next(chunks)
     chunks.close()  # type: ignore[attr-defined]  # a generator
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "codes"),
+    [
+        ({}, {}, []),
+        ({}, {"python_path": None}, []),
+        ({"python_path": None}, {}, ["image-filtered-here"]),
+        ({"python_version": "3.7.3"}, {}, ["image-filtered-here"]),
+        ({"can_run": False}, {}, ["image-filtered-here"]),
+        ({"python_path": None, "api_version": "1.43"}, {}, ["image-sent-whole"]),
+        ({"python_path": None, "image_store": "containerd"}, {}, ["image-sent-whole"]),
+        ({"python_path": None}, {"image_store": "containerd"}, ["image-sent-whole"]),
+        ({}, {"python_path": None, "image_store": "containerd"}, ["image-sent-whole"]),
+        ({"image_store": "containerd"}, {"image_store": "containerd"}, []),
+    ],
+)
+def test_what_crosses_without_need_is_said(source: dict[str, Any], target: dict[str, Any], codes: list[str]) -> None:
+    observed = replace(SEEN, source=replace(FACTS, **source), target=replace(FACTS, **target))
+    assert [each.code for each in image_findings(observed)] == codes
+
+
+def test_only_a_strategy_that_wants_it_asks_a_registry() -> None:
+    steps = [providing(SEEN, SEEN.spec, pull=pull) for pull in (True, False)]
+    assert [isinstance(step, ProvideImage) and step.pull for step in steps] == [True, False]
+
+
+def test_docker_since_25_names_layers_by_their_diff_ids() -> None:
+    ends = [ends_of(replace(FACTS, api_version=version), FACTS) for version in ("1.43", "1.44", "1.51")]
+    assert [each.named_layers for each in ends] == [False, True, True]

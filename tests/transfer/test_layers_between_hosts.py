@@ -47,7 +47,7 @@ PAIRS = [
     ("overlay2-28", "overlay2-20"),
 ]
 pairs = pytest.mark.parametrize("pair", PAIRS, ids=["->".join(each) for each in PAIRS])
-STORES = [("overlay2-26", "overlay2-28"), ("overlay2-28", "containerd-26"), ("containerd-26", "containerd-28")]
+STORES = [("overlay2-26", "overlay2-28"), ("containerd-26", "containerd-28")]
 stores = pytest.mark.parametrize("pair", STORES, ids=["->".join(each) for each in STORES])
 
 
@@ -61,6 +61,12 @@ class End:
 
     def images(self) -> dict[str, list[str]]:
         return {str(each["Id"]): tags(each["RepoTags"]) for each in self.node.docker.images()}
+
+    def chains(self) -> list[str]:
+        """What a graphdriver store has layers for."""
+        if self.facts.image_store == "containerd":
+            return []
+        return sorted(self.node.output(["ls", "/var/lib/docker/image/overlay2/layerdb/sha256"]).split())
 
     def clear(self) -> None:
         for each in self.images():
@@ -132,7 +138,7 @@ def test_only_the_missing_layers_cross(hosts: Hosts, pair: tuple[str, str]) -> N
     source, target = hosts.between(pair)
     hosts.load(source, "web:1", 4, 2)
     hosts.load(target, "base:1", 4)
-    before = source.images(), target.images()
+    before = source.images(), target.images(), target.chains()
 
     move = provide(source, target, "web:1")
     assert not fell_back(move), move.recorder.phases
@@ -143,7 +149,7 @@ def test_only_the_missing_layers_cross(hosts: Hosts, pair: tuple[str, str]) -> N
         assert move.made.image == source.host.docker.inspect_image("web:1")["Id"]
 
     providing(source, target, "web:1").undo(move)
-    assert (source.images(), target.images()) == before
+    assert (source.images(), target.images(), target.chains()) == before
     assert target.runs("base:1")
 
 
@@ -164,9 +170,7 @@ def test_nothing_there_and_all_there(hosts: Hosts, pair: tuple[str, str]) -> Non
     assert target.runs("relabelled:1")
 
 
-@pytest.mark.parametrize(
-    "pair", [("overlay2-20", "containerd-26"), ("overlay2-20", "overlay2-28"), ("overlay2-28", "containerd-28")]
-)
+@pytest.mark.parametrize("pair", [("overlay2-20", "containerd-26"), ("overlay2-20", "overlay2-28")])
 def test_layers_of_the_same_content_cross_once(hosts: Hosts, pair: tuple[str, str], tmp_path: Path) -> None:
     source, target = hosts.between(pair)
     hosts.load(target, "base:1", 1)
@@ -271,9 +275,9 @@ def test_without_python_beside_the_source_the_image_arrives_too(hosts: Hosts, pa
 @stores
 def test_nothing_is_left_of_a_load_that_was_cut_off(hosts: Hosts, pair: tuple[str, str]) -> None:
     source, target = hosts.between(pair)
-    hosts.load(source, "web:1", 4, 30)
+    hosts.load(source, "web:1", 4, 20)
     hosts.load(target, "base:1", 4)
-    before = source.images(), target.images()
+    before = source.images(), target.images(), target.chains()
 
     def interrupt(event: Event) -> None:
         if event.phase == "transfer" and event.bytes > 8 * MEGABYTE:
@@ -284,7 +288,7 @@ def test_nothing_is_left_of_a_load_that_was_cut_off(hosts: Hosts, pair: tuple[st
     with pytest.raises((KeyboardInterrupt, TransshipError)):
         step.run(move)
     step.undo(move)
-    assert (source.images(), target.images()) == before
+    assert (source.images(), target.images(), target.chains()) == before
     assert temporary(target) == temporary(source) == []
     assert b"transship_agent" not in source.node.run(["ps", "-ef"]).stdout
 

@@ -61,7 +61,7 @@ class TreeSync:
         self._number = number
 
     def open(self, *, empty: bool = True) -> None:
-        """Open the tree on both hosts; the folders, or the one that holds the file, exist. Raises `TransferError` if not.
+        """Open the tree on both hosts; its folders, or those that hold the file, exist. Raises `TransferError` if not.
 
         `empty`: also where the target's holds anything. Without it call `adopt`, or what is there and not in the
         source will stay.
@@ -73,7 +73,7 @@ class TreeSync:
         if not self.paths.single:
             return {"path": os.fsencode(path).hex()}
         folder, name = os.path.split(os.fsencode(path))
-        called = os.path.basename(os.fsencode(self.paths.target))
+        _, called = os.path.split(os.fsencode(self.paths.target))
         return {"path": folder.hex(), "name": name.hex(), "as": called.hex()}
 
     def adopt(self, *, contents: bool) -> int:

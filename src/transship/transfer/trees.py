@@ -3,13 +3,13 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from transship.errors import TransferError
-from transship.hosts.agent import Agent, start_agent
+from transship.hosts.agent import start_agent
 from transship.hosts.base import Host
 from transship.hosts.facts import RootAccess
 from transship.plan.findings import Finding
 from transship.plan.rounds import Round, verdict
 from transship.plan.steps import Move
-from transship.transfer.relay import AgentPair
+from transship.transfer.relay import AgentPair, Asked
 from transship.transfer.tree import RoundReport, TreePaths, TreeSync
 
 Kind = Literal["volumes", "layer", "binds"]
@@ -31,11 +31,17 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenTrees:
-    """Start the agents on both hosts, and open every tree there. They stay until the move ends."""
+class Opened:
+    """A tree, and what moves it."""
 
-    source_container: str
-    trees: tuple[Tree, ...]
+    tree: Tree
+    sync: TreeSync
+
+
+@dataclass(frozen=True, slots=True)
+class StartAgents:
+    """Start the agents on both hosts. They stay until the move ends."""
+
     root: tuple[RootAccess, RootAccess]
     phase: str = "prepare"
     guards: bool = False
@@ -44,27 +50,53 @@ class OpenTrees:
         return "start the agents on both hosts"
 
     def run(self, move: Move) -> None:
-        """Raises `CommandError` where an agent does not start, `TransferError` for a target that is not empty."""
+        """Raises `CommandError` where an agent does not start."""
         source = move.resources.enter_context(start_agent(move.source, self.root[0]))
         target = move.resources.enter_context(start_agent(move.target, self.root[1]))
-        pair = move.made.agents = AgentPair(source, target)
-        for number, tree in enumerate(self.trees):
-            paths = TreePaths(
-                name=str(tree),
-                source=_path(move.source, source, tree, self.source_container),
-                target=_path(move.target, target, tree, move.made.container),
-                devices=True,
-            )
-            sync = TreeSync(pair, number, paths)
-            sync.open(empty=tree.kind == "volumes" and not tree.replace)
-            if tree.replace or tree.kind == "layer":
-                sync.adopt(contents=tree.replace)
-            move.made.trees.append(sync)
+        move.made.agents = AgentPair(source, target)
 
     def undo(self, move: Move) -> None:
         """The agents end, and with them all that is under way."""
-        move.made.trees.clear()
         move.resources.close()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTrees:
+    """Open every tree on both hosts, except bind mounts that lie in another tree."""
+
+    source_container: str
+    trees: tuple[Tree, ...]
+    phase: str = "prepare"
+    guards: bool = False
+
+    def describe(self) -> str:
+        return "see what the target has of it"
+
+    def run(self, move: Move) -> None:
+        """Raises `TransferError` for a target that is not empty."""
+        moving = [tree for tree in self.trees if tree.kind != "binds" or tree.name in move.made.binds]
+        for number, tree in enumerate(moving):
+            sync = TreeSync(move.made.agents, number, self._paths(move, tree))
+            sync.open(empty=tree.kind != "layer" and not tree.replace)
+            if tree.replace or tree.kind == "layer":
+                sync.adopt(contents=tree.replace)
+            move.made.trees.append(Opened(tree, sync))
+
+    def _paths(self, move: Move, tree: Tree) -> TreePaths:
+        agents = move.made.agents
+        if tree.kind == "binds":
+            place = move.made.binds[tree.name]
+            return TreePaths(str(tree), place.source, place.target, devices=True, single=place.is_file)
+        return TreePaths(
+            name=str(tree),
+            source=_path(move.source, agents.source, tree, self.source_container),
+            target=_path(move.target, agents.target, tree, move.made.container),
+            devices=True,
+        )
+
+    def undo(self, move: Move) -> None:
+        """What was opened is closed with the agents."""
+        move.made.trees.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +118,9 @@ class PreCopy:
         while (said := verdict(rounds, self.max_downtime_s)) == "again":
             number = len(rounds) + 1
             with move.recorder.phase(f"round-{number}") as phase:
-                reports: list[RoundReport] = [sync.round(rate=self.limit_rate) for sync in move.made.trees]
+                reports: list[RoundReport] = [opened.sync.round(rate=self.limit_rate) for opened in move.made.trees]
                 phase.advance(sum(report.bytes_wire for report in reports))
-            _account(move, self.trees, reports, last=False)
+            _account(move, reports, last=False)
             rounds.append(
                 Round(sum(each.seconds for each in reports), sum(self._unlimited_s(each) for each in reports))
             )
@@ -122,7 +154,6 @@ class PreCopy:
 class LastRound:
     """Copy what changed since the latest round, now that nobody writes any more, and have it on the target's disk."""
 
-    trees: tuple[Tree, ...]
     phase: str = "last-round"
     guards: bool = False
 
@@ -131,7 +162,7 @@ class LastRound:
 
     def run(self, move: Move) -> None:
         """Raises `TransferError` if something changes even now."""
-        _account(move, self.trees, [sync.round(last=True) for sync in move.made.trees], last=True)
+        _account(move, [opened.sync.round(last=True) for opened in move.made.trees], last=True)
 
     def undo(self, move: Move) -> None:
         """As for the rounds before."""
@@ -150,9 +181,9 @@ class VerifyTrees:
 
     def run(self, move: Move) -> None:
         """Raises `TransferError` naming the first path that differs."""
-        for sync in move.made.trees:
-            sync.verify(full=self.full)
-            move.made.verified.append(f"{sync.paths.name} ({'full' if self.full else 'meta'})")
+        for opened in move.made.trees:
+            opened.sync.verify(full=self.full)
+            move.made.verified.append(f"{opened.tree} ({'full' if self.full else 'meta'})")
 
     def undo(self, move: Move) -> None:
         """Looking changes nothing."""
@@ -183,10 +214,8 @@ class Announce:
         """The kernel forgets by itself."""
 
 
-def _path(host: Host, agent: Agent, tree: Tree, container: str) -> str:
-    """Where a host keeps a tree."""
-    if tree.kind == "binds":
-        return tree.name
+def _path(host: Host, agent: Asked, tree: Tree, container: str) -> str:
+    """Where a host keeps a volume or a writable layer."""
     if tree.kind == "volumes":
         return str(host.docker.inspect_volume(tree.name)["Mountpoint"])
     inspected = host.docker.inspect_container(container)
@@ -196,9 +225,9 @@ def _path(host: Host, agent: Agent, tree: Tree, container: str) -> str:
     return str(agent.call("layer", container=inspected["Id"], pid=inspected["State"]["Pid"])["path"])
 
 
-def _account(move: Move, trees: Sequence[Tree], reports: Sequence[RoundReport], *, last: bool) -> None:
-    for tree, report in zip(trees, reports, strict=True):
-        made = move.made
+def _account(move: Move, reports: Sequence[RoundReport], *, last: bool) -> None:
+    for opened, report in zip(move.made.trees, reports, strict=True):
+        made, tree = move.made, opened.tree
         made.bytes[tree.kind] = made.bytes.get(tree.kind, 0) + report.bytes_wire
         made.sizes[tree.kind] = made.sizes.get(tree.kind, 0) + report.bytes_logical
         move.made.rounds.append({"tree": str(tree), "last": last, **asdict(report)})
