@@ -14,7 +14,7 @@ from transship.errors import (
     TransshipError,
 )
 from transship.hosts.fake import FakeHost
-from transship.metrics.events import Recorder
+from transship.metrics.events import Event, Recorder
 from transship.plan.steps import Move, Plan
 
 
@@ -130,6 +130,20 @@ def test_a_second_interrupt_during_the_undo_changes_nothing() -> None:
     with pytest.raises(RolledBackError):
         engine.run(plan([first, second], [], []), move())
     assert log == ["run a", "run b", "undo b", "undo a"]
+
+
+def test_a_listener_that_fails_does_not_keep_the_undo_from_being_done() -> None:
+    log: list[str] = []
+
+    def gone(event: Event) -> None:
+        if event.phase == "stop":
+            raise OSError("the terminal is gone")
+
+    under_way = move()
+    under_way.recorder.listeners.append(gone)
+    with pytest.raises(RolledBackError):
+        engine.run(plan([Note("a", log)], [Note("b", log, phase="stop")], []), under_way)
+    assert log == ["run a", "undo b", "undo a"]
 
 
 def test_every_step_is_a_phase_of_its_own_word() -> None:

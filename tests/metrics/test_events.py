@@ -40,6 +40,21 @@ def test_a_phase_that_raises_is_recorded_as_failed() -> None:
     assert heard[-1].kind == "failed"
 
 
+def test_a_listener_that_raises_is_not_asked_again() -> None:
+    asked: list[Event] = []
+
+    def gone(event: Event) -> None:
+        asked.append(event)
+        raise OSError("the terminal is gone")
+
+    recorder = Recorder(listeners=[gone])
+    with pytest.raises(OSError, match="gone"), recorder.phase("copy"):
+        pass
+    with recorder.phase("undo"):
+        pass
+    assert [event.phase for event in asked] == ["copy"]
+
+
 def test_threads_share_one_recorder() -> None:
     recorder = Recorder()
     gate = threading.Barrier(8)

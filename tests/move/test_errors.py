@@ -1,6 +1,10 @@
 """What can be wrong with a move: one clear sentence, the documented exit code, and a source that serves on."""
 
+import os
+import pty
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -216,6 +220,26 @@ def test_ctrl_c_during_the_transfer(hosts: Hosts, strategy: str) -> None:
     finally:
         hosts.h2.set_rate(None)
     assert_refused(Ended(process.returncode, "", seen + err + "  \n"), "interrupted", code=4)
+    assert_restored(hosts, before)
+
+
+def test_the_terminal_is_closed_while_the_source_is_stopped(hosts: Hosts) -> None:
+    run_web(hosts.h1)
+    before = snapshot(hosts.h2)
+    words = ["move", "web", "--from", hosts.address(hosts.h1), "--to", hosts.address(hosts.h2)]
+    argv = [sys.executable, "-m", "transship", *words, "--strategy", "export-import", "--yes"]
+    terminal, other_end = pty.openpty()
+    environment = {**hosts.environment(), "TERM": "xterm"}
+    with subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=other_end, stderr=other_end, env=environment
+    ) as process:
+        os.close(other_end)
+        seen = b""
+        while b"stop the source" not in seen:
+            seen += os.read(terminal, 1 << 16)
+        os.close(terminal)
+        process.send_signal(signal.SIGHUP)
+    assert process.returncode == 4
     assert_restored(hosts, before)
 
 

@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from transship.cli.say import printable
 from transship.cli.settings import settings
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def list_command(context: typer.Context, *, as_json: AsJson = False) -> None:
     if context.invoked_subcommand is not None:
         return
     from rich.table import Table  # noqa: PLC0415 - --help must not wait for it
+    from rich.text import Text  # noqa: PLC0415
 
     from transship import api  # noqa: PLC0415
     from transship.cli import output  # noqa: PLC0415
@@ -36,7 +38,8 @@ def list_command(context: typer.Context, *, as_json: AsJson = False) -> None:
     table = Table("context", "", "Docker", "", box=None, pad_edge=False, header_style="dim")
     for answer in answers:
         mark = "current" if answer.context.current else ""
-        table.add_row(answer.context.name, mark, answer.docker_version or "-", answer.problem)
+        words = (answer.context.name, mark, answer.docker_version or "-", answer.problem)
+        table.add_row(*(Text(printable(word)) for word in words))
     output.console(chosen).print(table)
 
 
@@ -64,11 +67,12 @@ def check_command(
         return
     out = output.console(chosen)
     for name, value in _facts(checked):
-        out.print(f"{name:<14}{value}", markup=False, soft_wrap=True)
+        out.print(printable(f"{name:<14}{value}"), markup=False, soft_wrap=True)
     for each in checked.readiness:
         out.print(f"{each.strategy:<14}{'has all it needs here' if each.ready else 'lacks:'}", markup=False)
         for lack in each.lacks:
-            out.print(f"{'':<16}{lack.what}{f'; {lack.remedy}' if lack.remedy else ''}", markup=False, soft_wrap=True)
+            text = f"{'':<16}{lack.what}{f'; {lack.remedy}' if lack.remedy else ''}"
+            out.print(printable(text), markup=False, soft_wrap=True)
 
 
 def _facts(checked: "HostCheck") -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from transship import __version__
 from transship.cli.hosts import hosts_app
 from transship.cli.lab import lab_app
 from transship.cli.move import move_command, plan_command
+from transship.cli.say import say
 from transship.cli.settings import Settings
 from transship.errors import TransshipError
 from transship.result import MoveResult
@@ -68,10 +69,10 @@ def run() -> None:
 
 def fail(error: TransshipError, *, as_json: bool) -> NoReturn:
     """Say what went wrong on stderr, for machines on stdout too, and end with the error's exit code."""
-    typer.echo(f"transship: {error}", err=True)
+    say(f"transship: {error}", err=True)
     if error.hint:
-        typer.echo(f"  {error.hint}", err=True)
+        say(f"  {error.hint}", err=True)
     if as_json:
         known = error.result.to_json() if isinstance(error.result, MoveResult) else {"outcome": "refused"}
-        typer.echo(json.dumps({**known, "error": str(error), "hint": error.hint}))
+        say(json.dumps({**known, "error": str(error), "hint": error.hint}))
     sys.exit(error.exit_code)

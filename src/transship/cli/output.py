@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from transship.cli.say import printable, say
 from transship.cli.settings import Settings
 from transship.metrics.events import Event
 from transship.plan.findings import Finding
@@ -22,23 +23,31 @@ BAR_CELLS = 36
 _MARKS = {"error": ("✗", "bold red"), "warning": ("!", "bold yellow"), "note": ("·", "dim")}
 
 
+class _Screen(Console):
+    """Falls silent when nobody reads it any more: how a move ends must not hang on being watched."""
+
+    def on_broken_pipe(self) -> None:
+        """Rich itself would end the program, and close stdout for the machine's object."""
+        self.quiet = True
+
+
 def console(settings: Settings, *, machine: bool = False) -> Console:
     """The place for texts: stdout, or stderr where stdout belongs to a machine."""
-    return Console(stderr=machine, no_color=not settings.color, highlight=False)
+    return _Screen(stderr=machine, no_color=not settings.color, highlight=False)
 
 
 def print_json(data: Mapping[str, Any]) -> None:
     """One object, on one line, as the last line of stdout."""
-    print(json.dumps(data), flush=True)  # noqa: T201 - the one place where machines are spoken to
+    say(json.dumps(data))
 
 
 class Progress:
     """Shows phases as they run: bars with bytes, rate and time left on a terminal, a line a phase elsewhere."""
 
     def __init__(self, chosen: Settings) -> None:
-        self._stderr = Console(stderr=True, no_color=not chosen.color, highlight=False)
+        self._stderr = _Screen(stderr=True, no_color=not chosen.color, highlight=False)
         self._bars = progress.Progress(
-            progress.TextColumn("{task.description}"),
+            progress.TextColumn("{task.description}", markup=False),
             progress.BarColumn(),
             progress.DownloadColumn(),
             progress.TransferSpeedColumn(),
@@ -56,7 +65,8 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        with suppress(OSError):
+            self._bars.stop()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -66,12 +76,19 @@ class Progress:
         self.__enter__()
 
     def show(self, event: Event) -> None:
-        """Take note of an event."""
+        """Take note of an event. A terminal that is gone ends the showing, not the move."""
+        try:
+            self._show(event)
+        except OSError:
+            self._stderr.quiet = True
+
+    def _show(self, event: Event) -> None:
+        description = printable(event.detail)
         if not self._stderr.is_terminal:
             if event.kind == "started":
-                self._stderr.print(Text(f"  {event.phase}: {event.detail}".rstrip(": ")), soft_wrap=True)
+                self._stderr.print(Text(f"  {event.phase}: {description}".rstrip(": ")), soft_wrap=True)
         elif event.kind == "started":
-            self._tasks[event.phase] = self._bars.add_task(f"{event.phase:<10} {event.detail}", total=event.total)
+            self._tasks[event.phase] = self._bars.add_task(f"{event.phase:<10} {description}", total=event.total)
         elif event.kind == "progress":
             self._bars.update(self._tasks[event.phase], completed=event.bytes, total=event.total)
         else:
@@ -82,9 +99,9 @@ def print_findings(out: Console, findings: Iterable[Finding]) -> None:
     """One line a finding, and one for what to do about it."""
     for finding in findings:
         mark, style = _MARKS[finding.severity]
-        out.print(Text(f"  {mark} {finding.severity}: {finding.message}", style=style), soft_wrap=True)
+        out.print(_line(f"  {mark} {finding.severity}: {finding.message}", style), soft_wrap=True)
         if finding.hint:
-            out.print(Text(f"      {finding.hint}", style="dim"), soft_wrap=True)
+            out.print(_line(f"      {finding.hint}", "dim"), soft_wrap=True)
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
@@ -103,7 +120,7 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
 
 def print_plan(out: Console, plan: Plan) -> None:
     """What would be done, in order, and where the service is interrupted."""
-    out.print(Text(f"strategy {plan.strategy}: {plan.reason}"), soft_wrap=True)
+    out.print(_line(f"strategy {plan.strategy}: {plan.reason}"), soft_wrap=True)
     for title, steps in (
         ("while the source serves", plan.prepare),
         ("the service is interrupted", plan.cutover),
@@ -111,7 +128,7 @@ def print_plan(out: Console, plan: Plan) -> None:
     ):
         out.print(Text(f"{title}:", style="bold"))
         for step in steps:
-            out.print(Text(f"  {step.describe()}"), soft_wrap=True)
+            out.print(_line(f"  {step.describe()}"), soft_wrap=True)
     print_findings(out, plan.findings)
 
 
@@ -123,7 +140,7 @@ def print_result(out: Console, result: MoveResult) -> None:
     )
     if result.client is not None:
         sentence += f" (a client asking {result.client.probe} saw {result.client.downtime_s:.2f} s)"
-    out.print(Text(sentence + "."), soft_wrap=True)
+    out.print(_line(sentence + "."), soft_wrap=True)
     out.print(timeline(result))
 
 
@@ -150,6 +167,10 @@ def timeline(result: MoveResult) -> Table:
         bar = Text(_bar(down[0], length, result.total_s, "▀"), style="bold red")
         table.add_row("downtime", f"{down[0]:.2f} s", f"{length:.3f} s", "", bar, style="bold")
     return table
+
+
+def _line(text: str, style: str = "") -> Text:
+    return Text(printable(text), style=style)
 
 
 def _bar(start: float, seconds: float, total: float, cell: str) -> str:

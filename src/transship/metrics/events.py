@@ -63,7 +63,8 @@ class Recorder:
     """The clock of one move, and all that it has to say.
 
     Phases may nest and may run in several threads at once; listeners are called one at a time, in the thread that
-    caused the event, and must not block. A listener that raises ends the phase that it was told of.
+    caused the event, and must not block. A listener that raises ends the phase that it was told of, and hears no more:
+    what is done about it must not fail for the same reason.
     """
 
     listeners: list[Listener] = field(default_factory=list)
@@ -95,5 +96,9 @@ class Recorder:
         """Tell every listener what happened to `phase`."""
         event = Event(kind, phase.name, self.now(), phase.detail, phase.bytes, phase.total)
         with self._lock:
-            for listener in self.listeners:
-                listener(event)
+            for listener in tuple(self.listeners):
+                try:
+                    listener(event)
+                except BaseException:
+                    self.listeners.remove(listener)
+                    raise
