@@ -1,6 +1,6 @@
 """Moving an image between two lab hosts, against `docker save | gzip | ssh docker load`.
 
-    python benchmarks/image_layers.py [--rate 100mbit] [--middle 20] [--top 5] [--suites trixie trixie]
+    python benchmarks/image_layers.py [--rate 100mbit] [--middle 20] [--top 5] [--suites trixie trixie] [--stores overlay2 containerd]
 
 The image is a real program (its 90 MB compress to 40 %) under two layers of so many megabytes of noise. For
 each of the four combinations of stores, with nothing of it on the target, with the base there, with all but the top
@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 from transship.hosts.base import Host
@@ -160,11 +161,12 @@ def main() -> None:
     parser.add_argument("--middle", type=int, default=20, help="megabytes of the layer above the base")
     parser.add_argument("--top", type=int, default=5, help="megabytes of the topmost layer")
     parser.add_argument("--suites", nargs=2, default=["trixie", "trixie"], help="of source and target")
+    parser.add_argument("--stores", nargs=2, choices=STORES, help="of source and target; all combinations without it")
     words = parser.parse_args()
     words.rate = None if words.rate == "none" else words.rate
     print(f"{'':24} {'':12} {'transship':>17}   {'save|gzip|load':>17}   {'ratio':>16}")
     print(f"{'stores':24} {'there':12} {'MB':>9} {'s':>7}   {'MB':>9} {'s':>7}   {'MB':>8} {'s':>7}")
-    for stores in [(source, target) for source in STORES for target in STORES]:
+    for stores in [tuple(words.stores)] if words.stores else product(STORES, STORES):
         compare(words, stores)
 
 
