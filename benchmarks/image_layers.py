@@ -1,6 +1,7 @@
 """Moving an image between two lab hosts, against `docker save | gzip | ssh docker load`.
 
-    python benchmarks/image_layers.py [--rate 100mbit] [--middle 20] [--top 5] [--suites trixie trixie] [--stores overlay2 containerd]
+    python benchmarks/image_layers.py [--rate 100mbit] [--middle 20] [--top 5] [--suites trixie trixie]
+        [--stores overlay2 containerd]
 
 The image is a real program (its 90 MB compress to 40 %) under two layers of so many megabytes of noise. For
 each of the four combinations of stores, with nothing of it on the target, with the base there, with all but the top
