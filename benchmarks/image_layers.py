@@ -121,7 +121,8 @@ def two_hosts(options: Sequence[HostOptions]) -> Iterator[tuple[Lab, End, End]]:
         lab = stack.enter_context(Lab(LabOptions(name="bench-layers", hosts=tuple(options))))
         ends = []
         for node in lab.hosts.values():
-            host = stack.enter_context(open_host(f"ssh://root@{node.ssh_alias}", ssh_config=lab.ssh_config))
+            host: Host = open_host(f"ssh://root@{node.ssh_alias}", ssh_config=lab.ssh_config)
+            stack.enter_context(host)
             ends.append(End(node, host, observe_host(host)))
         yield lab, ends[0], ends[1]
 
