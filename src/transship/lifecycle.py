@@ -13,6 +13,7 @@ from transship.plan.steps import Move
 from transship.spec.compare import ALLOWED, ALLOWED_FLAT, differences
 from transship.spec.fields import ApiVersion
 from transship.spec.model import ContainerSpec, NetworkSpec, VolumeSpec
+from transship.spec.networks import network_spec
 from transship.spec.render import connections, create_body, network_body, volume_body
 
 POLL_S = 0.02
@@ -44,11 +45,22 @@ class CreateNetwork:
 
     def run(self, move: Move) -> None:
         with _registered(move.made.networks, self.network.name):
-            move.target.docker.create_network(network_body(self.network))
+            move.made.network_ids[self.network.name] = move.target.docker.create_network(network_body(self.network))
 
     def undo(self, move: Move) -> None:
+        """Where no answer came, what is there of that name is ours if it is what was asked for."""
         if self.network.name in move.made.networks:
-            move.target.docker.remove_network(self.network.name)
+            move.target.docker.remove_network(move.made.network_ids.get(self.network.name) or self._found(move))
+
+    def _found(self, move: Move) -> str:
+        name = self.network.name
+        try:
+            found = move.target.docker.inspect_network(name)
+        except NotFoundError:
+            return name
+        if found.get("Containers") or network_spec(name, found) != self.network:
+            raise ConflictError(f"{move.target.name} has a network {name} that may be somebody else's")
+        return str(found["Id"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,13 @@ class CreateVolume:
         return f"create the empty volume {self.volume.name}"
 
     def run(self, move: Move) -> None:
-        # Docker answers the same whether a volume is new or was there: that it was not is the plan's word.
+        """Raises `ConflictError` if somebody has made such a volume since the plan was made."""
+        # Docker answers the same whether a volume is new or was there, so it is asked for right before.
+        if _has_volume(move.target, self.volume.name):
+            raise ConflictError(
+                f"{move.target.name} has a volume {self.volume.name} by now, and had none when the plan was made",
+                hint="find out who made it, then try again",
+            )
         with _registered(move.made.volumes, self.volume.name):
             move.target.docker.create_volume(volume_body(self.volume))
 
@@ -109,8 +127,17 @@ class CreateContainer:
         move.made.verified.append("spec")
 
     def undo(self, move: Move) -> None:
-        if self.spec.name in move.made.containers:
-            move.target.docker.remove_container(self.spec.name)
+        """Where no answer came, what is there of that name is ours if it is of our image and was never started."""
+        if self.spec.name in move.made.containers and (container := move.made.container or self._found(move)):
+            move.target.docker.remove_container(container)
+
+    def _found(self, move: Move) -> str:
+        try:
+            found = move.target.docker.inspect_container(self.spec.name)
+        except NotFoundError:
+            return ""
+        ours = found["State"]["Status"] == "created" and found["Image"] == move.made.image
+        return str(found["Id"]) if ours else ""
 
     def _image(self, move: Move) -> str:
         """The name that the user knows, where it stands for the verified image; else the image's id."""
@@ -124,9 +151,14 @@ class CreateContainer:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """See to it that the source does not come back by itself."""
+    """See to it that the source does not come back by itself, and that nobody else has begun to change it.
+
+    A second move of the same container would find it renamed, fenced or stopped by the first.
+    """
 
     container_id: str
+    name: str
+    running: bool
     restart_policy: Json
     phase: str = "fence"
     guards: bool = True
@@ -135,10 +167,22 @@ class Fence:
         return "keep the source from restarting by itself"
 
     def run(self, move: Move) -> None:
+        """Raises `ConflictError` if the source is not as it was when the plan was made."""
+        inspected = move.source.docker.inspect_container(self.container_id)
+        policy = inspected["HostConfig"].get("RestartPolicy") or {}
+        found = inspected["Name"], inspected["State"]["Running"], policy.get("Name") or "no"
+        if found != (f"/{self.name}", self.running, self.restart_policy.get("Name") or "no"):
+            raise ConflictError(
+                f"somebody has stopped, started, renamed or updated {self.name} on {move.source.name} "
+                "since the plan was made",
+                hint="see whether another move of it is under way, then try again",
+            )
+        move.made.fenced = True
         move.source.docker.set_restart_policy(self.container_id, {"Name": "no"})
 
     def undo(self, move: Move) -> None:
-        move.source.docker.set_restart_policy(self.container_id, self.restart_policy)
+        if move.made.fenced:
+            move.source.docker.set_restart_policy(self.container_id, self.restart_policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +255,33 @@ class KillSource:
 
 
 @dataclass(frozen=True, slots=True)
+class ProveStopped:
+    """See that nobody has started the source again: a systemd unit, an updater or a colleague may want it to run."""
+
+    container_id: str
+    phase: str = ""
+    guards: bool = False
+
+    def describe(self) -> str:
+        return "see that the source does not run"
+
+    def run(self, move: Move) -> None:
+        """Raises `ConflictError` if it runs. One that was removed does not."""
+        try:
+            state = move.source.docker.inspect_container(self.container_id)["State"]
+        except NotFoundError:
+            return
+        if state["Running"] and not state["Paused"]:
+            raise ConflictError(
+                f"somebody started the source on {move.source.name} again while it was being moved",
+                hint="find out who: a systemd unit, an updater, docker compose; then try again",
+            )
+
+    def undo(self, move: Move) -> None:
+        """Looking changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class StartTarget:
     """Start the target's container, and let it restart by itself from now on if the source did.
 
@@ -231,6 +302,25 @@ class StartTarget:
     def undo(self, move: Move) -> None:
         if move.made.container:
             move.target.docker.remove_container(move.made.container)
+
+
+@dataclass(frozen=True, slots=True)
+class LetRestart:
+    """Give the target's container, which stays stopped, the restart policy that the source had."""
+
+    restart_policy: Json
+    phase: str = "create"
+    guards: bool = False
+
+    def describe(self) -> str:
+        return "give the container its restart policy"
+
+    def run(self, move: Move) -> None:
+        # Docker starts nothing by itself that never ran: this holds from its first start on.
+        move.target.docker.set_restart_policy(move.made.container, self.restart_policy)
+
+    def undo(self, move: Move) -> None:
+        """It goes with the container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +392,14 @@ class Retire:
 
     def undo(self, move: Move) -> None:
         """The point of no return lies behind."""
+
+
+def _has_volume(host: Host, name: str) -> bool:
+    try:
+        host.docker.inspect_volume(name)
+    except NotFoundError:
+        return False
+    return True
 
 
 def _state_of_running(host: Host, container: str) -> Json:

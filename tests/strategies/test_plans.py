@@ -41,7 +41,8 @@ def test_what_could_let_two_copies_run_guards_the_undo(strategy: StrategyName) -
 
 def test_stop_start_does_everything_but_stop_and_start_before_the_stop() -> None:
     plan = STRATEGIES["stop-start"].plan(SEEN, MoveOptions(), ID)
-    assert [type(step).__name__ for step in plan.cutover] == ["Fence", "StopSource", "StartTarget", "ProveHealthy"]
+    cutover = [type(step).__name__ for step in plan.cutover]
+    assert cutover == ["Fence", "StopSource", "ProveStopped", "StartTarget", "ProveHealthy", "ProveStopped"]
 
 
 def test_a_frozen_source_stays_so_until_it_is_killed_after_the_point_of_no_return() -> None:

@@ -12,7 +12,8 @@ from transship.plan.findings import Agreement, Finding, no_warnings
 class Made:
     """What this move has brought into being on the target so far, for the steps that come later and for their undo.
 
-    The sets hold names; a name is put in before the thing is made, so that nothing that exists is missing. `bytes`
+    The sets hold names; a name is put in before the thing is made, so that nothing that exists is missing; what the
+    host called it is known when it has answered. `fenced` says that the source's restart policy was changed. `bytes`
     counts what crossed, by kind of data (`image`, `layer`, `volumes`, `binds`); `sizes` is what that came to on the
     target, where it differs. `loading` says that an image was sent, which is there without a name until it gets those
     that it has on the source. `agents` and `trees` are at work on both hosts (`transfer.relay.AgentPair` and
@@ -24,12 +25,14 @@ class Made:
     pulled: set[str] = field(default_factory=set)
     tags: set[str] = field(default_factory=set)
     networks: set[str] = field(default_factory=set)
+    network_ids: dict[str, str] = field(default_factory=dict)
     volumes: set[str] = field(default_factory=set)
     containers: set[str] = field(default_factory=set)
     manifest: dict[str, str] = field(default_factory=dict)
     bytes: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     loading: bool = False
+    fenced: bool = False
     agents: Any = None
     trees: list[Any] = field(default_factory=list)
     rounds: list[dict[str, Any]] = field(default_factory=list)

@@ -10,7 +10,9 @@ from transship.lifecycle import (
     Fence,
     FreezeSource,
     KillSource,
+    LetRestart,
     ProveHealthy,
+    ProveStopped,
     Retire,
     StartTarget,
     StopSource,
@@ -43,20 +45,21 @@ def preparing(seen: Observation, spec: ContainerSpec) -> tuple[Step, ...]:
 def stopping(seen: Observation, *, freeze: bool = False) -> tuple[Step, ...]:
     """Fence the source, then stop it if it runs, or `freeze` it: then it is killed when it retires."""
     container = seen.state.container_id
-    fence = Fence(container, _restart_policy(seen))
+    fence = Fence(container, seen.spec.name, seen.state.running, _restart_policy(seen))
     if not seen.state.running:
         return (fence,)
     return (fence, FreezeSource(container) if freeze else StopSource(container))
 
 
 def starting(seen: Observation, options: MoveOptions, *between: Step) -> tuple[Step, ...]:
-    """Start the target, and prove that it serves; a container that was stopped on the source stays so.
+    """Start the target, and prove that it serves and the source does not run; what was stopped there stays so.
 
     `between` is done right after the start.
     """
+    alone, policy = ProveStopped(seen.state.container_id), _restart_policy(seen)
     if not seen.state.running:
-        return ()
-    return (StartTarget(_restart_policy(seen)), *between, ProveHealthy(options.probe, options.health_timeout_s))
+        return (LetRestart(policy), alone)
+    return (alone, StartTarget(policy), *between, ProveHealthy(options.probe, options.health_timeout_s), alone)
 
 
 def _restart_policy(seen: Observation) -> Json:
