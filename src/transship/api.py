@@ -33,6 +33,8 @@ from transship.result import Bytes, MoveResult, Outcome, Side, downtime
 from transship.strategies.choose import choose
 
 Opener = Callable[[str], Host]
+
+
 def forbidden(plan: Plan) -> bool:
     """Whether a finding of the plan forbids it."""
     return bool(errors(plan.findings))
@@ -197,6 +199,7 @@ def _result(
         findings=made.findings,
         verified=tuple(under_way.made.verified),
         rounds=tuple(under_way.made.rounds),
+        path=under_way.made.path,
         client=None if prober is None else prober.report(),
         error="" if error is None else str(error),
     )

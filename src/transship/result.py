@@ -34,7 +34,8 @@ class MoveResult:
     """What a move did, as `transship move --json` prints it. Times are in seconds.
 
     `downtime_s` is the engine's own measure: from the moment when the source is told to stop to the moment when the
-    target was first seen to serve. `client` is what the prober saw, where there was one. `predicted` is empty until a
+    target was first seen to serve. `path` is the way of the data where agents moved it, and why, if another was asked
+    for. `client` is what the prober saw, where there was one. `predicted` is empty until a
     prediction was made.
     """
 
@@ -52,6 +53,7 @@ class MoveResult:
     findings: tuple[Finding, ...]
     verified: tuple[str, ...] = ()
     rounds: tuple[Mapping[str, Any], ...] = ()
+    path: str = ""
     predicted: Mapping[str, float | None] = field(default_factory=dict)
     client: ProbeReport | None = None
     error: str = ""

@@ -52,6 +52,14 @@ CASES: list[tuple[str, str, Observation, MoveOptions]] = [
         seen(spec={"mounts": (BIND,)}, there={"missing_paths": frozenset({"/srv/data"})}),
         MoveOptions(binds="expect"),
     ),
+    ("error", "no-direct-path", seen(target={"root_access": "docker"}), MoveOptions(path="direct")),
+    (
+        "error",
+        "bind-system",
+        seen(spec={"mounts": (replace(BIND, source="/var/lib/docker/containers"),)}),
+        MoveOptions(binds="copy"),
+    ),
+    ("error", "bind-system", seen(spec={"mounts": (replace(BIND, source="/"),)}), MoveOptions(binds="copy")),
     ("note", "crash-consistent", SEEN, MoveOptions(freeze=True)),
 ]
 

@@ -16,6 +16,7 @@ from .layer import upper_directory
 from .manifest import STEP, Manifest, of_tree
 from .neighbours import learn
 from .opendirs import list_names, open_root
+from .peer import Peer, PeerFailed
 from .receive import Receiver
 from .send import Counts, Sender
 from .spool import Spool
@@ -49,6 +50,7 @@ class Agent:
         self._trees: dict[int, _Tree] = {}
         self._link = 0.0
         self._busy = False
+        self._peer: Peer | None = None
         self._requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "open": self._open,
             "send": self._send,
@@ -64,6 +66,8 @@ class Agent:
             "provide": self._provide,
             "discard": self._discard,
             "empty": self._empty,
+            "connect": self._connect,
+            "pass": self._pass,
         }
 
     def run(self) -> None:
@@ -86,13 +90,32 @@ class Agent:
             action = self._requests.get(request["do"])
             if action is None:
                 raise ProtocolError(f"there is no request {request['do']!r}")
-            self._busy = request["do"] not in ("receive", "adopt")
+            self._busy = "peer" in request or request["do"] not in ("receive", "adopt")
             try:
-                reply = action(request)
+                reply = self._perform(action, request)
             except KeyError as error:
                 raise ProtocolError(f"a request lacks or misnames {error}") from error
             self._busy = False
             self._reply(reply)
+
+    def _perform(self, action: Callable[[dict[str, Any]], dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+        """Do what a request says; `peer` in it is one for the peer, which is answered in the reply's `peer`."""
+        if "peer" not in request:
+            return action(request)
+        peer = self._linked()
+        try:
+            peer.ask(request["peer"])
+            reply = action(request)
+        except BrokenPipeError:
+            reply = {}  # the peer has ended, and said why
+        except PeerFailed as failed:
+            return {"peer": failed.reply}
+        return {**reply, "peer": peer.reply()}
+
+    def _linked(self) -> Peer:
+        if self._peer is None:
+            raise ProtocolError("there is no peer")
+        return self._peer
 
     def watch(self) -> None:
         """End this process as soon as nobody holds the other end of standard input while a request keeps it busy."""
@@ -131,7 +154,8 @@ class Agent:
             sync(tree.root)
         chooser = compress.Chooser(request["codec"], self._link)
         before: Iterable[tuple[Any, ...]] = tree.state or ()
-        with Outgoing(_STDOUT, RECORDS, chooser, Pace(request["rate"])) as out:
+        way = self._linked().input if "peer" in request else _STDOUT
+        with Outgoing(way, RECORDS, chooser, Pace(request["rate"])) as out:
             sender = Sender(tree.root, before, out, began_ns, tree.single)
             sender.run(_Progress(request["tree"], out))
             out.end()
@@ -146,7 +170,7 @@ class Agent:
         tree = self._trees[request["tree"]]
         receiver = Receiver(tree.root, tree.single, devices=bool(request["devices"]), limit=request["limit"])
         try:
-            for record in _incoming(RECORDS):
+            for record in _incoming(RECORDS, _expected):
                 if isinstance(record, records.End):
                     if record.total != receiver.count:
                         raise ProtocolError("records were lost on the way")
@@ -170,7 +194,7 @@ class Agent:
         """Take what the target tells as what it has."""
         tree = self._trees[request["tree"]]
         adoption = Adoption()
-        adoption.take(_incoming(STATE))
+        adoption.take(_incoming(STATE, self._linked().frame if "peer" in request else _expected))
         if tree.state:
             tree.state.close()
         tree.state = adoption.spool
@@ -230,6 +254,18 @@ class Agent:
         places.empty(bytes.fromhex(request["path"]), request["owner"])
         return {}
 
+    def _connect(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Log in to another host and start this program there: see peer.py. `refused`: why not, in ssh's words."""
+        if not os.environ.get("SSH_AUTH_SOCK"):
+            return {"refused": "no ssh-agent was forwarded"}
+        self._peer = Peer(request["words"], request["known_hosts"].encode("utf-8"))
+        hello = self._peer.greet()
+        return {"refused": self._peer.last_words()} if hello is None else {"peer": hello}
+
+    def _pass(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """Do nothing here: the request is for the peer."""
+        return {}
+
     def _made_manifest(self, request: dict[str, Any]) -> Manifest:
         manifest = self._trees[request["tree"]].manifest
         if manifest is None:
@@ -280,18 +316,24 @@ def _counted(counts: Counts) -> dict[str, Any]:
     }
 
 
-def _incoming(kind: int) -> Iterable[records.Record]:
-    """The records that arrive on standard input, up to and with their `End`."""
+def _incoming(kind: int, source: Callable[[int], Frame]) -> Iterable[records.Record]:
+    """The records in the frames from `source`, up to and with their `End`."""
     while True:
-        frame = _frame()
-        if frame is None:
-            raise ProtocolError("the stream ends before its last record")
-        if frame.type != kind:
-            raise ProtocolError("a frame came that no request had announced")
+        frame = source(kind)
         for record in records.parse(compress.decompress(frame.codec, frame.payload)):
             yield record
             if isinstance(record, records.End):
                 return
+
+
+def _expected(kind: int) -> Frame:
+    """The next frame on standard input, which is of this kind."""
+    frame = _frame()
+    if frame is None:
+        raise ProtocolError("the stream ends before its last record")
+    if frame.type != kind:
+        raise ProtocolError("a frame came that no request had announced")
+    return frame
 
 
 def _frame() -> Frame | None:

@@ -48,8 +48,8 @@ class Receiver:
     Every name is looked up in a directory that was opened without following symlinks. A file that is there is
     replaced at once when its new content is complete, large files that are patched aside. Where `devices` is false
     only whiteouts are made, which give access to nothing. `limit` bounds the bytes of content in this round, 0: not at
-    all. With `single` only that file may come. Raises `ProtocolError` for what no sender sends and `AgentError` for what this host cannot do; what was made
-    until then stays.
+    all. With `single` only that file may come. Raises `ProtocolError` for what no sender sends and `AgentError` for
+    what this host cannot do; what was made until then stays.
     """
 
     def __init__(self, root: int, single: Single | None = None, *, devices: bool = False, limit: int = 0) -> None:

@@ -47,6 +47,18 @@ class VerifyChoice(StrEnum):
     FULL = "full"
 
 
+class PathChoice(StrEnum):
+    """The words of --path."""
+
+    RELAY = "relay"
+    DIRECT = "direct"
+    AUTO = "auto"
+
+
+PATH = (
+    "sync: the way of the data. relay: through this machine; direct: the source logs in to the target with your "
+    "ssh-agent, which is forwarded to it meanwhile; auto: direct where it works."
+)
 HOST = "Docker context, ssh://[USER@]HOST[:PORT], or local."
 BINDS = (
     "Bind mounts: fail stops the move, copy takes them along (sync), expect uses what the target has, skip drops them."
@@ -93,6 +105,7 @@ class MoveWords:
             "after a power cut: for software that survives one.",
         ),
     ] = False
+    path: Annotated[PathChoice, typer.Option(help=PATH)] = PathChoice.RELAY
     verify: Annotated[VerifyChoice, typer.Option(help="meta: owners, modes, sizes; full: contents as well.")] = (
         VerifyChoice.META
     )
@@ -133,6 +146,7 @@ class MoveWords:
             replace_data=self.replace_data,
             shared_volumes=self.shared_volumes,
             freeze=self.freeze,
+            path=self.path.value,
         )
 
 

@@ -259,15 +259,26 @@ def start_agent(host: Host, root: RootAccess, on_event: Callable[[Message], None
                 f"nobody who may log in to {host.name} can become root there", hint="sudo without a password would do"
             )
         else:
-            argv = [*(("sudo", "-n") if root == "sudo" else ()), *PYTHON, BOOTSTRAP]
-        agent = Agent(host.name, host.popen(argv), on_event)
-        try:
-            agent.greet()
-        except BaseException:
-            agent.close()
-            raise
+            argv = as_root(root)
+        agent = greeted(Agent(host.name, host.popen(argv), on_event))
         agent.closing = made.pop_all()
         return agent
+
+
+def as_root(root: RootAccess, *, keep: str = "") -> list[str]:
+    """The words that start the agent; `keep` is a variable of the environment that it needs."""
+    kept = [f"--preserve-env={keep}"] if keep else []
+    return [*(("sudo", "-n", *kept) if root == "sudo" else ()), *PYTHON, BOOTSTRAP]
+
+
+def greeted(agent: Agent) -> Agent:
+    """The agent, once it runs. Raises `CommandError` where it does not start; then it is closed."""
+    try:
+        agent.greet()
+    except BaseException:
+        agent.close()
+        raise
+    return agent
 
 
 def _through_docker(host: Host, made: ExitStack) -> list[str]:

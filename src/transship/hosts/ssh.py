@@ -12,9 +12,10 @@ from transship.hosts.base import Completed
 from transship.hosts.dial_stdio import DialStdio
 from transship.hosts.docker import Api, ApiDocker, open_api, ping
 from transship.hosts.docker_errors import FOREIGN
+from transship.hosts.login import Login, login_to
 from transship.hosts.ssh_daemon import FIND, FIND_SCRIPT, Daemon, find_daemon
 from transship.hosts.ssh_failures import daemon_failure
-from transship.hosts.ssh_master import SshMaster, network_name
+from transship.hosts.ssh_master import SshMaster, configuration, forwarding_command
 
 CHANNELS = 6
 """How many programs run at once over one connection: sshd allows ten by default, some are left for `popen`."""
@@ -53,7 +54,7 @@ class SshHost:
     def network_address(self) -> str:
         """The host's name or address as ssh's configuration has it."""
         with self._lock:
-            self._network_address = self._network_address or network_name(self._address, self._config)
+            self._network_address = self._network_address or configuration(self._address, self._config)["hostname"]
             return self._network_address
 
     def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60.0) -> Completed:
@@ -87,12 +88,19 @@ class SshHost:
         """Start a program with pipes; see the port."""
         return self._start(self._connected(), argv)
 
+    def popen_forwarding(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        """As `popen`, over a connection of its own to which the ssh-agent of this machine is forwarded.
+
+        Whoever is root over there may use the agent for as long as the program runs, and no longer.
+        """
+        return _piped(forwarding_command(self._address, self._config, argv))
+
+    def login(self) -> Login:
+        """How another host logs in to this one. Raises `HostKeyError` where no key of it is known here."""
+        return login_to(self._address, self._config)
+
     def _start(self, master: SshMaster, argv: Sequence[str]) -> subprocess.Popen[bytes]:
-        # Its own session: Ctrl-C in the terminal is ours to handle.
-        return subprocess.Popen(
-            master.command(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True,
-        )  # fmt: skip
+        return _piped(master.command(argv))
 
     def api(self) -> Api:
         """Return the connection to Docker, opened (anew) where there is none."""
@@ -192,6 +200,13 @@ class SshHost:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _piped(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    # Its own session: Ctrl-C in the terminal is ours to handle.
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
 
 
 def _refused(done: Completed) -> bool:

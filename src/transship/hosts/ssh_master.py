@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from transship.errors import TransshipError, UnreachableError, UsageError
+from transship.errors import UnreachableError, UsageError
 from transship.hosts.address import SshAddress
 from transship.hosts.ssh_failures import login_failure
 
@@ -35,10 +35,10 @@ exec ssh "$@" </dev/null 3<&-
 """
 
 # The user's own configuration may ask for these, for logins of another kind.
-_PLAIN = ("RemoteCommand=none", "RequestTTY=no", "ClearAllForwardings=yes", "ForwardX11=no", "ForwardAgent=no",
+PLAIN = ("RemoteCommand=none", "RequestTTY=no", "ClearAllForwardings=yes", "ForwardX11=no", "ForwardAgent=no",
           "PermitLocalCommand=no", "ControlPersist=no")  # fmt: skip
 
-_STRICT = ("BatchMode=yes", "StrictHostKeyChecking=yes", f"ConnectTimeout={CONNECT_SECONDS}", "ConnectionAttempts=1",
+STRICT = ("BatchMode=yes", "StrictHostKeyChecking=yes", f"ConnectTimeout={CONNECT_SECONDS}", "ConnectionAttempts=1",
            f"ServerAliveInterval={ALIVE_SECONDS}", f"ServerAliveCountMax={ALIVE_COUNT}", "LogLevel=INFO",
            "StreamLocalBindMask=0177", "StreamLocalBindUnlink=yes")  # fmt: skip
 
@@ -57,7 +57,7 @@ class SshMaster:
         self.folder = _private_folder()
         self._control = self.folder / "m"
         self._log = self.folder / "log"
-        options = [part for option in (*_PLAIN, *_STRICT) for part in ("-o", option)]
+        options = [part for option in (*PLAIN, *STRICT) for part in ("-o", option)]
         ssh = ["-M", "-N", "-T", "-S", str(self._control), *options, *config_words(config), *login_words(address)]
         try:
             with self._log.open("wb") as log:
@@ -160,8 +160,11 @@ def login_name(address: SshAddress) -> str:
     return f"{port}{user}{address.host}"
 
 
-def network_name(address: SshAddress, config: Path | None) -> str:
-    """The host's name or address as ssh's configuration has it (`ssh -G`): aliases resolved, nothing contacted."""
+def configuration(address: SshAddress, config: Path | None) -> dict[str, str]:
+    """What ssh's configuration says of a host (`ssh -G`): aliases resolved, each option's first value.
+
+    Nothing is contacted. Raises what `login_failure` tells.
+    """
     words = ["ssh", "-G", *config_words(config), *login_words(address)]
     try:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
@@ -169,11 +172,18 @@ def network_name(address: SshAddress, config: Path | None) -> str:
         raise UnreachableError(f"ssh -G {address.host} does not work: {error}") from error
     if done.returncode != 0:
         raise login_failure(str(address), login_name(address), done.stderr.decode(errors="replace"))
+    told: dict[str, str] = {}
     for line in done.stdout.decode(errors="replace").splitlines():
         key, _, value = line.partition(" ")
-        if key == "hostname":
-            return value
-    raise TransshipError(f"ssh -G {address.host} names no host")
+        told.setdefault(key, value)
+    return told
+
+
+def forwarding_command(address: SshAddress, config: Path | None, argv: Sequence[str]) -> list[str]:
+    """The local command that runs `argv` on the host over a connection of its own, with the ssh-agent forwarded."""
+    own = ("ForwardAgent=yes", "ControlMaster=no", "ControlPath=none", *PLAIN, *STRICT)
+    options = [part for option in own for part in ("-o", option)]
+    return ["ssh", "-T", *options, *config_words(config), *login_words(address), shlex.join(argv)]
 
 
 def _private_folder() -> Path:

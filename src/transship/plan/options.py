@@ -5,6 +5,7 @@ from typing import Literal
 from transship.errors import UsageError
 from transship.metrics.downtime import Probe
 
+PathName = Literal["relay", "direct", "auto"]
 StrategyName = Literal["auto", "stop-start", "export-import", "sync"]
 
 
@@ -22,7 +23,8 @@ class MoveOptions:
     what is copied before it (0: no limit). `replace_data` allows to overwrite what the target has in volumes and
     mounted folders of the same name; `shared_volumes` allows to copy a volume that other containers use as well.
     `freeze` has the source frozen instead of stopped, and killed when the target serves: what arrives is what a power
-    cut would leave.
+    cut would leave. `path` is the way of the data: `relay` leads through this machine, `direct` from host to host, and
+    `auto` is `direct` where that is possible.
     """
 
     strategy: StrategyName = "auto"
@@ -38,6 +40,7 @@ class MoveOptions:
     replace_data: bool = False
     shared_volumes: bool = False
     freeze: bool = False
+    path: PathName = "relay"
 
 
 _DURATION = re.compile(r"(?P<number>[0-9]{1,6}(?:\.[0-9]{1,6})?)(?P<unit>ms|s|m|h)")

@@ -16,8 +16,10 @@ class Made:
     host called it is known when it has answered. `fenced` says that the source's restart policy was changed. `bytes`
     counts what crossed, by kind of data (`image`, `layer`, `volumes`, `binds`); `sizes` is what that came to on the
     target, where it differs. `loading` says that an image was sent, which is there without a name until it gets those
-    that it has on the source. `agents` and `trees` are at work on both hosts (`transfer.relay.AgentPair` and
-    `transfer.tree.TreeSync`, which lie above this layer), and `rounds` says what they sent.
+    that it has on the source. `agents` and `trees` are at work on both hosts (`transfer.relay.Pair` and
+    `transfer.trees.Opened`, which lie above this layer), and `rounds` says what they sent; `path` is the way that the
+    data took, and why. `binds` says where bind mounts lie, and `provided` what was made for them
+    (`transfer.binds.Place` and `Provided`).
     """
 
     image: str = ""
@@ -35,6 +37,9 @@ class Made:
     fenced: bool = False
     agents: Any = None
     trees: list[Any] = field(default_factory=list)
+    binds: dict[str, Any] = field(default_factory=dict)
+    provided: list[Any] = field(default_factory=list)
+    path: str = ""
     rounds: list[dict[str, Any]] = field(default_factory=list)
     verified: list[str] = field(default_factory=list)
 

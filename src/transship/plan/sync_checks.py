@@ -1,6 +1,9 @@
 """What the strategy `sync` needs beyond what every move needs."""
 
+import posixpath
+import re
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from transship.hosts.facts import Facts
 from transship.hosts.readiness import readiness
@@ -10,6 +13,9 @@ from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
 from transship.spec.model import Mount, VolumeSpec
 
+_SYSTEM = re.compile(
+    r"/|/(?:bin|etc|home|lib(?:32|64|x32)?|root|sbin|usr|var|var/lib)|/(?:boot|dev|proc|run|sys|var/run)(?:/.*)?"
+)
 _LAYERS_KNOWN = {"overlay2", "overlayfs"}
 
 
@@ -22,9 +28,14 @@ def copied_binds(mounts: tuple[Mount, ...], options: MoveOptions) -> tuple[str, 
     """The host paths of the bind mounts that are taken along."""
     if options.binds != "copy":
         return ()
-    return tuple(
-        sorted({mount.source for mount in mounts if mount.type == "bind" and not ALWAYS_THERE.fullmatch(mount.source)})
-    )
+    paths = {posixpath.normpath(mount.source) for mount in mounts if mount.type == "bind"}
+    return tuple(sorted(path for path in paths if not ALWAYS_THERE.fullmatch(path)))
+
+
+def belongs_to_host(path: str, docker_root: str) -> bool:
+    """Whether a host's own system, or its Docker, lives in this path or around it."""
+    in_docker = PurePosixPath(path).is_relative_to(docker_root) or PurePosixPath(docker_root).is_relative_to(path)
+    return in_docker or _SYSTEM.fullmatch(path) is not None
 
 
 def agents_can_run(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
@@ -117,14 +128,40 @@ def freezing_is_understood(seen: Observation, options: MoveOptions) -> Iterator[
         )
 
 
+def direct_path_is_possible(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
+    """An agent in a container has no way to the ssh-agent that was forwarded to its host."""
+    for name, facts in ((seen.source_name, seen.source), (seen.target_name, seen.target)):
+        if options.path == "direct" and facts.root_access == "docker":
+            yield Finding(
+                "error",
+                "no-direct-path",
+                f"root on {name} is had through Docker only, and the direct path needs it without",
+                "--path relay; or log in as root, or as a user with sudo and no password",
+            )
+
+
 HOST_RULES: tuple[Rule, ...] = (agents_can_run, files_can_be_reached)
 """What the two hosts must offer, whatever the container."""
 
-SYNC_RULES: tuple[Rule, ...] = (*HOST_RULES, volumes_are_free, bind_mounts_are_decided, freezing_is_understood)
+SYNC_RULES: tuple[Rule, ...] = (
+    *HOST_RULES,
+    volumes_are_free,
+    bind_mounts_are_decided,
+    freezing_is_understood,
+    direct_path_is_possible,
+)
 
 
 def _copied_path(seen: Observation, options: MoveOptions, mount: Mount) -> Iterator[Finding]:
-    if seen.there.occupied_paths is None:
+    if _is_never_copied(seen, mount.source):
+        yield Finding(
+            "error",
+            "bind-system",
+            f"{mount.target} of {seen.spec.name} is the host's {mount.source}, "
+            "which holds its own system or Docker's data",
+            "--binds expect uses what the target has, --binds skip does without it",
+        )
+    elif seen.there.occupied_paths is None:
         yield Finding("warning", "bind-unseen", f"whether {seen.target_name} has data in {mount.source} cannot be seen")
     elif mount.source in seen.there.occupied_paths:
         yield Finding(
@@ -133,6 +170,12 @@ def _copied_path(seen: Observation, options: MoveOptions, mount: Mount) -> Itera
             f"{seen.target_name} has data in {mount.source} already, which would be overwritten",
             "move it away there, or say --replace-data",
         )
+
+
+def _is_never_copied(seen: Observation, path: str) -> bool:
+    volumes = (f"{seen.source.docker_root}/volumes/{volume.name}/_data" for volume in seen.spec.volumes)
+    own = any(belongs_to_host(path, facts.docker_root) for facts in (seen.source, seen.target))
+    return own and not any(PurePosixPath(path).is_relative_to(volume) for volume in volumes)
 
 
 def _maps_ids(facts: Facts) -> bool:

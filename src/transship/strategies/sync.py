@@ -5,11 +5,12 @@ from transship.plan.checks import check
 from transship.plan.findings import Finding
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
-from transship.plan.steps import Plan
+from transship.plan.steps import Plan, Step
 from transship.plan.sync_checks import SYNC_RULES, copied_binds, is_copied
 from transship.strategies.frame import arriving, preparing, retiring, starting, stopping
 from transship.strategies.image import image_findings, providing
-from transship.transfer.trees import Announce, LastRound, OpenTrees, PreCopy, Tree, VerifyTrees
+from transship.transfer.binds import ProvideBinds
+from transship.transfer.trees import Announce, LastRound, OpenTrees, PreCopy, StartAgents, Tree, VerifyTrees
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,15 @@ class Sync:
             prepare=(
                 *preparing(seen, spec),
                 image,
+                StartAgents(root, options.path),
+                *_providing(seen, options, trees),
                 CreateContainer(spec, seen.there.api_version),
-                OpenTrees(seen.state.container_id, trees, root),
+                OpenTrees(seen.state.container_id, trees),
                 PreCopy(trees, options.max_downtime_s, options.limit_rate),
             ),
             cutover=(
                 *stopping(seen, freeze=options.freeze),
-                LastRound(trees),
+                LastRound(),
                 VerifyTrees(full=options.verify == "full"),
                 *starting(seen, options, Announce()),
             ),
@@ -47,10 +50,19 @@ class Sync:
         )
 
 
+def _providing(seen: Observation, options: MoveOptions, trees: tuple[Tree, ...]) -> tuple[Step, ...]:
+    """Docker refuses some bind mounts of what is not there, and makes a folder of root for others."""
+    paths = tuple(tree.name for tree in trees if tree.kind == "binds")
+    volumes = tuple(tree.name for tree in trees if tree.kind == "volumes")
+    docker_roots = (seen.source.docker_root, seen.target.docker_root)
+    root = seen.target.root_access or "none"
+    return (ProvideBinds(paths, volumes, options.replace_data, root, docker_roots),) if paths else ()
+
+
 def _trees(seen: Observation, options: MoveOptions) -> tuple[Tree, ...]:
     volumes = () if options.without_volumes else (volume for volume in seen.spec.volumes if is_copied(volume))
     return (
         Tree("layer"),
         *(Tree("volumes", volume.name, replace=options.replace_data) for volume in volumes),
-        *(Tree("binds", path) for path in copied_binds(seen.spec.mounts, options)),
+        *(Tree("binds", path, replace=options.replace_data) for path in copied_binds(seen.spec.mounts, options)),
     )

@@ -2,13 +2,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from transship.errors import TransferError
+from transship.errors import CommandError, HostError, TransferError
 from transship.hosts.agent import start_agent
 from transship.hosts.base import Host
 from transship.hosts.facts import RootAccess
 from transship.plan.findings import Finding
+from transship.plan.options import PathName
 from transship.plan.rounds import Round, verdict
 from transship.plan.steps import Move
+from transship.transfer.direct import connect
 from transship.transfer.relay import AgentPair, Asked
 from transship.transfer.tree import RoundReport, TreePaths, TreeSync
 
@@ -40,9 +42,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class StartAgents:
-    """Start the agents on both hosts. They stay until the move ends."""
+    """Start the agents on both hosts. They stay until the move ends. `path` is the way between them."""
 
     root: tuple[RootAccess, RootAccess]
+    path: PathName = "relay"
     phase: str = "prepare"
     guards: bool = False
 
@@ -50,7 +53,18 @@ class StartAgents:
         return "start the agents on both hosts"
 
     def run(self, move: Move) -> None:
-        """Raises `CommandError` where an agent does not start."""
+        """Raises `CommandError` where an agent does not start, or the direct way was asked for and there is none."""
+        move.made.path = "relay"
+        if self.path != "relay":
+            try:
+                move.made.agents = move.resources.enter_context(connect(move.source, move.target, self.root))
+            except (CommandError, TransferError, HostError) as error:
+                if self.path == "direct":
+                    raise
+                move.made.path = f"relay, because there is no direct path: {error}"
+            else:
+                move.made.path = "direct"
+                return
         source = move.resources.enter_context(start_agent(move.source, self.root[0]))
         target = move.resources.enter_context(start_agent(move.target, self.root[1]))
         move.made.agents = AgentPair(source, target)
