@@ -10,7 +10,7 @@ from pathlib import Path
 
 from transship.agent.blocks import extents
 from transship.hosts.agent import BOOTSTRAP, Agent, Message
-from transship.transfer.relay import AgentPair
+from transship.transfer.relay import AgentPair, Pair
 from transship.transfer.tree import TreePaths, TreeSync
 
 ROOT = os.geteuid() == 0
@@ -34,7 +34,7 @@ def local_pair(python: str = sys.executable) -> Iterator[AgentPair]:
         yield pair
 
 
-def opened(pair: AgentPair, source: Path, target: Path, number: int = 0, *, empty: bool = True) -> TreeSync:
+def opened(pair: Pair, source: Path, target: Path, number: int = 0, *, empty: bool = True) -> TreeSync:
     tree = TreeSync(pair, number, TreePaths("data", str(source), str(target), devices=True, durable=False))
     tree.open(empty=empty)
     return tree

@@ -112,6 +112,8 @@ class Sender:
             else:
                 self._send(found, kind, previous)
                 return
+        except BrokenPipeError:
+            raise  # it is not about this path: nobody reads what is sent
         except OSError as error:
             if error.errno not in GONE:
                 raise from_os(error, found.path) from error
