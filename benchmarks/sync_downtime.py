@@ -1,6 +1,6 @@
 """How long nobody answers while a web server moves, and what crosses, against what people do by hand.
 
-    python benchmarks/sync_downtime.py [--repeat 3] [--rate 100mbit]
+    python benchmarks/sync_downtime.py [--repeat 3] [--rate 100mbit] [--only-sync]
 
 An nginx image of 166 MB that the target lacks (Debian with nginx, 90 MB, and a layer of 76 MB of noise), 5 MB of noise
 written into the container, and a volume of 200 MB of noise in 2,000 files. A client asks both hosts every 10 ms and
@@ -23,6 +23,7 @@ NOISE_BYTES = 76_000_000
 WRITTEN_BYTES = 5_000_000
 FILES, FILE_BYTES = 2_000, 100_000
 FLOORS = 3
+SYNC, RSYNC = "transship sync", "rsync of the volume, twice *"
 
 
 @dataclass(frozen=True)
@@ -89,27 +90,27 @@ def measure_move(hosts: Hosts, run: Callable[[Hosts], Measured]) -> Measured:
     return replace(run(hosts), floor_s=floor_s, floor_client_s=floor_client_s, load=load())
 
 
-def measure(hosts: Hosts, repeat: int) -> None:
+def measure(hosts: Hosts, methods: Sequence[str], repeat: int) -> None:
     make_scene(hosts)
     start_web(hosts)
     needed = must_cross(hosts)
     found: dict[str, list[Measured]] = {}
-    for name, run in METHODS.items():
+    for name in methods:
         for _ in range(repeat if name in REPEATED else 1):
-            found.setdefault(name, []).append(one := measure_move(hosts, run))
+            found.setdefault(name, []).append(one := measure_move(hosts, METHODS[name]))
             print(
                 f"{name}: downtime {one.downtime_s:.3f} s, stop and start {one.floor_s:.3f} s ({one.load})", flush=True
             )
     show(table(found, needed))
     print("*  leaves behind what was written into the container      **  leaves behind the volume's data")
-    ours = [run.result for run in found["transship sync"]]
-    ratio = median(run.downtime_s / run.floor_s for run in found["transship sync"])
+    ours = [run.result for run in found[SYNC]]
+    ratio = median(run.downtime_s / run.floor_s for run in found[SYNC])
     print(f"sync: downtime {ratio:.2f} x stop and start; cutover in ms: {phases_of(ours)}")
     print(f"sync: bytes of payload { ({kind: each['wire'] for kind, each in ours[-1]['bytes'].items()}) }")
 
 
 def table(found: Mapping[str, Sequence[Measured]], needed: int) -> list[tuple[str, ...]]:
-    ours = median(run.downtime_s for run in found["transship sync"])
+    ours = median(run.downtime_s for run in found[SYNC])
     every = [run for runs in found.values() for run in runs]
     rows: list[tuple[str, ...]] = [("", "runs", "downtime s", "x sync", "all s", "MB crossed", "x needed")]
     for name, runs in found.items():
@@ -125,24 +126,25 @@ def table(found: Mapping[str, Sequence[Measured]], needed: int) -> list[tuple[st
 
 
 METHODS: Mapping[str, Callable[[Hosts], Measured]] = {
-    "transship sync": lambda hosts: transship(hosts, "--strategy", "sync"),
-    "rsync of the volume, twice *": lambda hosts: by_hand(hosts, rsync_twice),
+    SYNC: lambda hosts: transship(hosts, "--strategy", "sync"),
+    RSYNC: lambda hosts: by_hand(hosts, rsync_twice),
     "transship export-import **": lambda hosts: transship(
         hosts, "--strategy", "export-import", "--without-volumes", "--yes"
     ),
     "commit, save | gzip | load, tar": lambda hosts: by_hand(hosts, commit_save_load),
     "export | import, tar": lambda hosts: by_hand(hosts, export_import),
 }
-REPEATED = {"transship sync", "rsync of the volume, twice *"}
+REPEATED = {SYNC, RSYNC}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--rate", default="100mbit")
+    parser.add_argument("--only-sync", action="store_true", help="leave the others out")
     words = parser.parse_args()
     with Hosts.up("bench-downtime", words.rate) as hosts:
-        measure(hosts, words.repeat)
+        measure(hosts, [SYNC] if words.only_sync else list(METHODS), words.repeat)
 
 
 if __name__ == "__main__":
