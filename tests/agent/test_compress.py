@@ -1,10 +1,12 @@
 import os
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from transship.agent import compress
-from transship.agent.compress import NONE, ZLIB, Chooser
+from transship.agent.compress import NONE, THOROUGH, ZLIB, ZSTD, Chooser
+from transship.agent.frames import MAX_PAYLOAD
 
 MB = 1_000_000
 FRAME = 250_000
@@ -67,6 +69,35 @@ def test_the_choice_follows_the_link() -> None:
 
 def test_a_known_fast_link_is_not_made_to_wait() -> None:
     assert send(Chooser(ZLIB, link=1000 * MB, clock=Clock(80 * MB)), TEXT, 1000 * MB, 20)[1:] == [NONE] * 19
+
+
+def test_a_link_that_is_much_slower_than_the_compressor_gets_more_thorough_work() -> None:
+    chooser = Chooser(ZLIB, link=1 * MB)
+    send(chooser, TEXT, 1 * MB, 64)
+    assert chooser.chosen == THOROUGH
+
+
+def test_thorough_work_is_given_up_where_it_would_hold_up_the_link() -> None:
+    chooser = Chooser(ZLIB, link=1 * MB)
+    send(chooser, TEXT, 1 * MB, 64)
+    send(chooser, TEXT, 60 * MB, 600)
+    assert chooser.chosen != THOROUGH
+
+
+@pytest.mark.parametrize("data", [b"", b"a", os.urandom(1000), b"words " * 100_000])
+def test_the_systems_own_zstd_is_the_same_zstd(data: bytes) -> None:
+    library = compress._Library()
+    assert library.decompress(library.compress(data, 1)) == data
+    assert compress.decompress(ZSTD, library.compress(data, 9)) == data
+    with pytest.raises(ValueError, match="refuses"):
+        library.decompress(b"not zstd at all")
+
+
+def test_a_zstd_frame_that_claims_too_much_is_refused() -> None:
+    library = compress._Library()
+    bomb = library.compress(bytes(MAX_PAYLOAD + 10), 1)
+    with pytest.raises(ValueError, match="refuses"):
+        library.decompress(bomb)
 
 
 @given(st.binary(max_size=5000), st.sampled_from(compress.available()))

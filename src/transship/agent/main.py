@@ -163,7 +163,8 @@ class Agent:
             tree.state.close()
         tree.state = sender.spool
         self._link = chooser.link
-        return {**_counted(sender.counts), "wire": out.wire, "raw": out.raw, "link": int(self._link)}
+        sent = {"wire": out.wire, "raw": out.raw, "codec": out.codec, "link": int(self._link)}
+        return {**_counted(sender.counts), **sent}
 
     def _receive(self, request: dict[str, Any]) -> dict[str, Any]:
         """Apply a round to the tree. `sync`: have it on disk before the reply."""

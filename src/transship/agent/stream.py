@@ -5,7 +5,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from . import records
+from . import compress, records
 from .frames import Frame, encode, write_all
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class Outgoing:
         """Bytes in frames before compression."""
         self.wire = 0
         """Bytes written."""
+        self.codec = compress.NONE
+        """The best codec that any frame used."""
 
     def __enter__(self) -> Outgoing:  # noqa: PYI034 - Python 3.8 has no Self
         self._thread.start()
@@ -123,5 +125,6 @@ class Outgoing:
         self._pace.wait(len(frame))
         write_all(self._fd, frame)
         self._chooser.sent(len(frame), time.perf_counter() - began)
+        self.codec = max(self.codec, codec)
         self.raw += len(payload)
         self.wire += len(frame)

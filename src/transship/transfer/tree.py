@@ -2,6 +2,7 @@ import os
 import time
 from dataclasses import dataclass
 
+from transship.agent.compress import NAMES as CODEC_NAMES
 from transship.errors import TransferError
 from transship.transfer.relay import Pair
 
@@ -43,6 +44,8 @@ class RoundReport:
     """The first of them."""
     sockets: int
     """Sockets, which are left out: they are made by whoever listens."""
+    compression: str
+    """The best that any frame used: `none`, `zlib` or `zstd`; `bytes_wire` by `bytes_raw` is what it came to."""
     link_rate: float
     """The link's speed in bytes per second as it was seen so far, 0 while it was never what one waited for."""
 
@@ -117,6 +120,7 @@ class TreeSync:
             changed_during=said["unsteady"],
             changed_paths=tuple(said["unsteady_paths"]),
             sockets=said["sockets"],
+            compression=CODEC_NAMES[said["codec"]],
             link_rate=said["link"],
         )
         if last and report.changed_during:
