@@ -26,8 +26,8 @@ class Login:
 
     def words(self, argv: Sequence[str]) -> list[str]:
         """What ssh on any host is told to run `argv` there. It reads no configuration and no key of that host."""
-        options = [*STRICT, "GlobalKnownHostsFile=/dev/null", "UpdateHostKeys=no", "IdentityFile=none",
-                   "PreferredAuthentications=publickey", f"Port={self.port}"]  # fmt: skip
+        options = [*STRICT, "GlobalKnownHostsFile=/dev/null", "UpdateHostKeys=no", "CheckHostIP=no",
+                   "IdentityFile=none", "PreferredAuthentications=publickey", f"Port={self.port}"]  # fmt: skip
         options += [f"HostKeyAlias={self.key_alias}"] if self.key_alias else []
         written = [part for option in options for part in ("-o", option)]
         return ["-F", "none", "-T", "-a", "-x", *written, "-l", self.user, "--", self.host, shlex.join(argv)]

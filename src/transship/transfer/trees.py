@@ -50,7 +50,8 @@ class StartAgents:
     guards: bool = False
 
     def describe(self) -> str:
-        return "start the agents on both hosts"
+        where = {"relay": "", "direct": ", joined from host to host", "auto": ", joined from host to host if possible"}
+        return f"start the agents on both hosts{where[self.path]}"
 
     def run(self, move: Move) -> None:
         """Raises `CommandError` where an agent does not start, or the direct way was asked for and there is none."""
@@ -62,6 +63,8 @@ class StartAgents:
                 if self.path == "direct":
                     raise
                 move.made.path = f"relay, because there is no direct path: {error}"
+                with move.recorder.phase("path", move.made.path):
+                    pass  # it is said when it is known, and not only in the result
             else:
                 move.made.path = "direct"
                 return
