@@ -1,5 +1,6 @@
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from transship.errors import NotFoundError, PreflightError
@@ -15,7 +16,7 @@ from transship.spec.networks import network_spec
 _PATH_TEST = b"""
 for path; do
     if ! [ -e "$path" ]; then printf '%s\\0' "missing $path"
-    elif ! [ -d "$path" ] || [ -n "$(ls -A -- "$path")" ]; then printf '%s\\0' "occupied $path"
+    elif ! [ -d "$path" ] || ! inside=$(ls -A -- "$path") || [ -n "$inside" ]; then printf '%s\\0' "occupied $path"
     fi
 done
 """
@@ -36,6 +37,7 @@ def observe(source: Host, target: Host, container: str) -> Observation:
         state = _source_state(source.docker, inspected, spec, neighbours)
         source_facts, target_facts = (each.result() for each in facts)
         there = _target_state(target, target_facts, spec, containers.result())
+        there = replace(there, has_source=any(each["Id"] == inspected["Id"] for each in containers.result()))
     return Observation(source.name, target.name, source_facts, target_facts, spec, state, there)
 
 
@@ -79,7 +81,8 @@ def _source_state(docker: Docker, inspected: Json, spec: ContainerSpec, neighbou
 
 
 def _volume_users(container: str, spec: ContainerSpec, neighbours: Iterable[Json]) -> dict[str, tuple[str, ...]]:
-    others = [each for each in neighbours if each["State"] == "running" and each["Id"] != container]
+    alive = {"running", "restarting", "paused"}
+    others = [each for each in neighbours if each["State"] in alive and each["Id"] != container]
     return {
         volume.name: tuple(sorted(_name(each) for each in others if volume.name in _volume_names(each)))
         for volume in spec.volumes
@@ -126,9 +129,9 @@ def _name(listed: Json) -> str:
     return min(names, key=lambda name: name.count("/")).removeprefix("/")
 
 
-def _published(containers: Iterable[Json]) -> dict[str, str]:
+def _published(containers: Iterable[Json]) -> dict[tuple[str, str], str]:
     return {
-        f"{port['PublicPort']}/{port['Type']}": _name(each)
+        (port.get("IP", ""), f"{port['PublicPort']}/{port['Type']}"): _name(each)
         for each in containers
         for port in each.get("Ports") or ()
         if port.get("PublicPort")

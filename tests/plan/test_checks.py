@@ -14,6 +14,7 @@ from transship.spec.model import Mount, NetworkAttachment, NetworkSpec, VolumeSp
 BIND = Mount("bind", "/srv/data", "/data", read_only=False, form="string")
 VOLUME = VolumeSpec("data", "local", anonymous=False, destination="/data", options={}, labels={})
 BACK = NetworkAttachment(NetworkSpec("back", "bridge"))
+ELSEWHERE = NetworkSpec("back", "bridge", ipam={"Config": [{"Subnet": "10.8.0.0/16"}]})
 PORT = {"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}}
 LOCAL_PORT = {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}}
 OPEN = Listener("tcp", "0.0.0.0", 8080)  # noqa: S104 - nothing is bound here
@@ -27,12 +28,19 @@ CASES: list[tuple[str, str, Observation, MoveOptions]] = [
     ("error", "linked", seen(spec={"host_config": {"Links": ["db:db"]}}), MoveOptions()),
     ("error", "swarm-task", seen(spec={"config": {"Labels": {"com.docker.swarm.task.id": "x"}}}), MoveOptions()),
     ("note", "compose", seen(spec={"config": {"Labels": {"com.docker.compose.project": "x"}}}), MoveOptions()),
-    ("error", "same-host", seen(target={"daemon_id": "A"}), MoveOptions()),
+    ("error", "borrowed-namespace", seen(spec={"host_config": {"PidMode": "container:db"}}), MoveOptions()),
+    ("error", "borrowed-namespace", seen(spec={"host_config": {"IpcMode": "container:db"}}), MoveOptions()),
+    ("error", "same-host", seen(there={"has_source": True}), MoveOptions()),
     ("error", "platform", seen(spec={"image": replace(SPEC.image, platform="linux/arm64")}), MoveOptions()),
     ("error", "platform", seen(target={"architecture": "arm", "variant": "v7"}), MoveOptions()),
     ("error", "name-taken", seen(there={"containers": frozenset({"web"})}), MoveOptions()),
     ("error", "name", seen(), MoveOptions(name="-x")),
-    ("error", "port-taken", seen(spec={"host_config": PORT}, there={"published": {"8080/tcp": "x"}}), MoveOptions()),
+    (
+        "error",
+        "port-taken",
+        seen(spec={"host_config": PORT}, there={"published": {("::", "8080/tcp"): "x"}}),
+        MoveOptions(),
+    ),
     ("error", "port-taken", seen(spec={"host_config": PORT}, target={"listeners": (OPEN,)}), MoveOptions()),
     ("error", "port-taken", seen(spec={"host_config": LOCAL_PORT}, target={"listeners": (OPEN,)}), MoveOptions()),
     ("error", "bind-mount", seen(spec={"mounts": (BIND,)}), MoveOptions()),
@@ -82,6 +90,12 @@ CASES: list[tuple[str, str, Observation, MoveOptions]] = [
         seen(spec={"networks": (BACK,)}, there={"networks": {"back": NetworkSpec("back", "macvlan")}}),
         MoveOptions(),
     ),
+    (
+        "error",
+        "network-address",
+        seen(spec={"networks": (replace(BACK, ipv4="10.9.0.7"),)}, there={"networks": {"back": ELSEWHERE}}),
+        MoveOptions(),
+    ),
     ("error", "runtime", seen(spec={"host_config": {"Runtime": "nvidia"}}), MoveOptions()),
     ("error", "log-driver", seen(spec={"host_config": {"LogConfig": {"Type": "loki"}}}), MoveOptions()),
     ("note", "unknown-field", seen(state={"unknown_fields": ("HostConfig.New",)}), MoveOptions()),
@@ -117,8 +131,22 @@ def test_a_trap_is_found_and_explained(severity: str, code: str, observed: Obser
             MoveOptions(),
         ),
         (seen(spec={"host_config": PORT}, target={"listeners": (Listener("udp", "0.0.0.0", 8080),)}), MoveOptions()),  # noqa: S104
-        (seen(spec={"host_config": PORT}, there={"published": {"8080/udp": "dns"}}), MoveOptions()),
+        (seen(spec={"host_config": PORT}, there={"published": {("", "8080/udp"): "dns"}}), MoveOptions()),
         (seen(spec={"host_config": PORT}, target={"listeners": None}), MoveOptions()),
+        (
+            seen(spec={"host_config": LOCAL_PORT}, there={"published": {("10.0.0.1", "8080/tcp"): "x"}}),
+            MoveOptions(),
+        ),
+        (seen(spec={"host_config": PORT, "network_mode": "host"}, target={"listeners": (OPEN,)}), MoveOptions()),
+        (seen(spec={"host_config": {"LogConfig": {"Type": "none"}}}), MoveOptions()),
+        (seen(spec={"image": replace(SPEC.image, platform="linux/386")}), MoveOptions()),
+        (seen(spec={"image": replace(SPEC.image, platform="linux")}), MoveOptions()),
+        (seen(target={"daemon_id": "A"}), MoveOptions()),
+        (seen(spec={"networks": (BACK,)}, there={"networks": {"back": ELSEWHERE}}), MoveOptions()),
+        (
+            seen(spec={"networks": (replace(BACK, ipv4="10.8.0.7"),)}, there={"networks": {"back": ELSEWHERE}}),
+            MoveOptions(),
+        ),
         (seen(spec={"networks": (BACK,)}, there={"networks": {"back": BACK.network}}), MoveOptions()),
         (seen(spec={"networks": (BACK,)}), MoveOptions()),
         (seen(there={"containers": frozenset({"web"})}), MoveOptions(name="web2")),

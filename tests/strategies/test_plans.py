@@ -98,6 +98,14 @@ def test_networks_and_volumes_are_made_only_where_they_are_missing() -> None:
     assert not any("front" in text for text in described)
 
 
+def test_a_network_of_the_target_is_used_as_it_is_there() -> None:
+    here, there = (NetworkSpec("back", "bridge", ipam={"Config": [{"Subnet": f"10.{n}.0.0/16"}]}) for n in (8, 9))
+    observed = seen(spec={"networks": (NetworkAttachment(here, aliases=("db",)),)}, there={"networks": {"back": there}})
+    plan = STRATEGIES["stop-start"].plan(observed, MoveOptions(), ID)
+    (create,) = (step for step in plan.prepare if type(step).__name__ == "CreateContainer")
+    assert getattr(create, "spec").networks == (NetworkAttachment(there, aliases=("db",)),)  # noqa: B009
+
+
 def test_skipped_bind_mounts_are_left_out() -> None:
     bind = Mount("bind", "/srv", "/srv", read_only=False, form="string")
     kept = Mount("tmpfs", "", "/tmp", read_only=False, form="structured")  # noqa: S108 - a path in a container

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from ipaddress import ip_address, ip_network
 
 from transship.plan.findings import Finding
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
-from transship.spec.model import Mount, PublishedPort
+from transship.spec.model import Mount, NetworkAttachment, NetworkSpec, PublishedPort
 from transship.spec.render import lost_fields
 
 Rule = Callable[[Observation, MoveOptions], Iterator[Finding]]
@@ -15,6 +16,9 @@ ALWAYS_THERE = re.compile(
     r"/(?:proc|sys|dev)(?:/.*)?|(?:/var)?/run/docker\.sock|/etc/(?:localtime|timezone|hosts|resolv\.conf|ssl/certs(?:/.*)?)"
 )
 """Paths that every host has of its own: they are mounted there again, never copied."""
+
+_RUNS_TOO = {("386", "amd64"), ("arm", "arm64")}
+"""Programs of the first architecture run on hosts of the second, too."""
 
 _CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _SPACE_FACTOR = 1.1
@@ -56,6 +60,16 @@ def container_stands_alone(seen: Observation, _options: MoveOptions) -> Iterator
             f"{name} uses the network of the container {owner}, which stays behind",
             "give it a network of its own",
         )
+    for kind in ("PidMode", "IpcMode"):
+        mode = str(seen.spec.host_config.get(kind) or "")
+        if mode.startswith("container:"):
+            yield Finding(
+                "error",
+                "borrowed-namespace",
+                f"{name} shares processes or memory ({kind}) with the container {mode.partition(':')[2]}, "
+                "which stays behind",
+                "give it a namespace of its own",
+            )
     for other in seen.state.dependants:
         yield Finding(
             "error", "lent-network", f"{other} uses the network of {name} and would lose it", f"remove {other} first"
@@ -92,8 +106,8 @@ def nobody_else_manages_it(seen: Observation, _options: MoveOptions) -> Iterator
 
 def platform_fits(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
     """Programs of another architecture end with `exec format error`."""
-    image, host = seen.spec.image.platform.split("/"), seen.target.platform.split("/")
-    if image[:2] != host[:2]:
+    image, host = seen.spec.image.platform.split("/")[1:2], seen.target.architecture
+    if image and image[0] != host and (image[0], host) not in _RUNS_TOO:
         yield Finding(
             "error",
             "platform",
@@ -104,8 +118,8 @@ def platform_fits(seen: Observation, _options: MoveOptions) -> Iterator[Finding]
 
 
 def hosts_differ(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
-    """A move to where it is already."""
-    if seen.source.daemon_id and seen.source.daemon_id == seen.target.daemon_id:
+    """A move to where it is already. A daemon's own id does not tell: copies of a virtual machine share it."""
+    if seen.there.has_source:
         yield Finding(
             "error",
             "same-host",
@@ -129,11 +143,16 @@ def name_is_free(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
 
 
 def ports_are_free(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
-    """A port that is taken shows only when the container starts, that is too late."""
+    """A port that is taken shows only when the container starts, that is too late.
+
+    With the network of the host, of another container or of nobody, Docker ignores what shall be published.
+    """
+    if seen.spec.network_mode in {"host", "none"} or seen.spec.network_mode.startswith("container:"):
+        return
     for port in seen.spec.published_ports:
         for number in _host_ports(port):
             key = f"{number}/{port.protocol}"
-            owner = seen.there.published.get(key)
+            owner = _publisher(seen, port, key)
             if owner is None and not _is_bound(seen, port, number):
                 continue
             yield Finding(
@@ -171,6 +190,14 @@ def networks_can_follow(seen: Observation, _options: MoveOptions) -> Iterator[Fi
                 f"the network {network.name} exists on {seen.target_name}, but is another one (driver {there.driver})",
                 "rename or remove it there",
             )
+        elif there is not None and (outside := _outside(attachment, there)):
+            yield Finding(
+                "error",
+                "network-address",
+                f"{seen.spec.name} has the fixed address {outside}, which is none of the network {network.name} on "
+                f"{seen.target_name}",
+                "make that network there with the same subnet, or take the fixed address away",
+            )
 
 
 def daemon_knows_all(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
@@ -179,7 +206,7 @@ def daemon_knows_all(seen: Observation, _options: MoveOptions) -> Iterator[Findi
     if runtime and runtime not in seen.target.runtimes:
         yield Finding("error", "runtime", f"{seen.target_name} has no container runtime {runtime}", "install it there")
     driver = seen.spec.host_config.get("LogConfig", {}).get("Type", "")
-    if driver and driver not in seen.target.log_drivers:
+    if driver not in {"", "none", *seen.target.log_drivers}:
         yield Finding(
             "error", "log-driver", f"{seen.target_name} has no log driver {driver}", "install the plugin there"
         )
@@ -305,12 +332,36 @@ def _host_ports(port: PublishedPort) -> Iterable[int]:
     return () if last or not first else (int(first),)
 
 
+def _publisher(seen: Observation, port: PublishedPort, key: str) -> str | None:
+    """The container that has this port there, on the same address or where one of both has every address."""
+    return next(
+        (
+            owner
+            for (address, taken), owner in seen.there.published.items()
+            if taken == key and _overlap(address, port.host_address)
+        ),
+        None,
+    )
+
+
 def _is_bound(seen: Observation, port: PublishedPort, number: int) -> bool:
-    """Whether a listener, also one outside Docker, is in the way: on the same address, or one of both is every one."""
-    everywhere = {"", "0.0.0.0", "::"}  # noqa: S104 - it is compared, not bound
+    """Whether a listener, also one outside Docker, is in the way."""
     return any(
-        listener.port == number
-        and listener.protocol == port.protocol
-        and (listener.address == port.host_address or listener.address in everywhere or port.host_address in everywhere)
+        listener.port == number and listener.protocol == port.protocol and _overlap(listener.address, port.host_address)
         for listener in seen.target.listeners or ()
     )
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether the same port on both addresses is in conflict."""
+    everywhere = {"", "0.0.0.0", "::"}  # noqa: S104 - it is compared, not bound
+    return one == other or bool({one, other} & everywhere)
+
+
+def _outside(attachment: NetworkAttachment, there: NetworkSpec) -> str:
+    """A fixed address of the container that lies in no subnet of that network; empty if there is none."""
+    subnets = [ip_network(pool["Subnet"], strict=False) for pool in there.ipam.get("Config", ()) if pool.get("Subnet")]
+    for address in (attachment.ipv4, attachment.ipv6):
+        if address and subnets and not any(ip_address(address) in subnet for subnet in subnets):
+            return address
+    return ""

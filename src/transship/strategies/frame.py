@@ -26,8 +26,14 @@ CONTAINER_NAME_LIMIT = 128
 
 
 def arriving(seen: Observation, options: MoveOptions) -> ContainerSpec:
-    """The spec as it shall be on the target: under its new name, and without the mounts that are to be left out."""
-    spec = replace(seen.spec, name=options.name or seen.spec.name)
+    """The spec as it shall be on the target: under its new name, without the mounts that are to be left out.
+
+    A network of the target is used as it is there, with its own subnet and labels.
+    """
+    networks = tuple(
+        replace(item, network=seen.there.networks.get(item.network.name, item.network)) for item in seen.spec.networks
+    )
+    spec = replace(seen.spec, name=options.name or seen.spec.name, networks=networks)
     if options.binds == "skip":
         spec = replace(spec, mounts=tuple(mount for mount in spec.mounts if mount.type != "bind"))
     return spec
