@@ -1,7 +1,10 @@
 """Moves between two hosts in memory: every call to every daemon fails once, and the rules hold all the same."""
 
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -168,3 +171,39 @@ def test_a_host_that_cannot_be_reached_is_refused_and_the_other_is_closed() -> N
     with pytest.raises(TransshipError, match="no route to new"):
         api.move(api.Journey("web", "new", "old", opener=opener))
     assert closed == ["old"]
+
+
+def test_an_interrupt_before_anything_is_touched_is_said_so() -> None:
+    world = World.new()
+    world.target.docker.fail("inspect_image", KeyboardInterrupt())
+    with pytest.raises(RefusedError, match="interrupted; nothing was touched"):
+        world.move("stop-start")
+    world.assert_untouched()
+
+
+@pytest.mark.parametrize("line", ["good", "dead"])
+def test_an_interrupt_while_the_result_is_gathered_changes_nothing(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World.new()
+    gather = api._result
+
+    def interrupted(*words: Any) -> MoveResult:
+        os.kill(os.getpid(), signal.SIGINT)
+        return gather(*words)
+
+    monkeypatch.setattr(api, "_result", interrupted)
+    if line == "good":
+        assert world.move("stop-start").outcome == "moved"
+        return
+    world.target.docker.fail("start", UnreachableError("the line went dead"))
+    with pytest.raises(RolledBackError) as caught:
+        world.move("stop-start")
+    assert isinstance(caught.value.result, MoveResult)
+    world.assert_untouched()
+
+
+def test_a_bug_after_the_point_of_no_return_does_not_hide_that_it_has_moved() -> None:
+    world = World.new()
+    world.source.docker.fail("rename", KeyError("a bug"))
+    with pytest.raises(SourceNotRetiredError, match="a bug of transship"):
+        world.move("stop-start")
+    world.assert_moved("stop-start")

@@ -12,6 +12,7 @@ from transship.errors import (
     NeedsRecoveryError,
     NotFoundError,
     PreflightError,
+    RefusedError,
     SourceNotRetiredError,
     StepError,
     TransshipError,
@@ -105,7 +106,8 @@ def move(
 
     Raises:
         UsageError: the words are wrong.
-        RefusedError: a host cannot be used, a finding forbids the move, or `agreed` said no; nothing was touched.
+        RefusedError: a host cannot be used, a finding forbids the move, `agreed` said no, or Ctrl-C came before
+            anything was touched.
         RolledBackError: the move failed; the source runs as before.
         NeedsRecoveryError: it is not certain what runs where.
         SourceNotRetiredError: the target serves, the source is stopped, but could not be renamed or removed.
@@ -113,8 +115,16 @@ def move(
     Where hosts could be observed, the error's `result` is the `MoveResult`.
 
     """
-    options = options or MoveOptions()
-    recorder = _recorder(listener)
+    with engine.first_interrupt_only() as interrupts:
+        try:
+            return _move(journey, options or MoveOptions(), agreed, _recorder(listener), interrupts)
+        except KeyboardInterrupt as error:  # later ones are the engine's
+            raise RefusedError("interrupted; nothing was touched") from error
+
+
+def _move(
+    journey: Journey, options: MoveOptions, agreed: Agreement, recorder: Recorder, interrupts: engine.Interrupts
+) -> MoveResult:
     migration = secrets.token_hex(4)
     with _connected(journey, recorder) as (source, target):
         made, seen = _planned(journey, options, recorder, (source, target), migration)
@@ -122,6 +132,7 @@ def move(
         prober = _prober(options, under_way)
         try:
             _refuse(made, agreed)
+            interrupts.armed = False  # from here on the engine heeds them, and nobody while the result is gathered
             with prober or nullcontext(), under_way.resources:
                 engine.run(made, under_way)
         except TransshipError as error:

@@ -22,7 +22,7 @@ def run(plan: Plan, move: Move) -> None:
 
     """
     begun: list[Step] = []
-    with _first_interrupt_only() as interrupts:
+    with first_interrupt_only() as interrupts:
         try:
             for step in (*plan.prepare, *plan.cutover):
                 begun.append(step)
@@ -43,10 +43,10 @@ def _retire(plan: Plan, move: Move) -> None:
     try:
         for step in plan.retire:
             _run(step, move)
-    except TransshipError as cause:
+    except Exception as cause:  # a bug of ours does not change that it has moved
         raise SourceNotRetiredError(
-            f"the container serves on {move.target.name}, but its source could not be retired: {cause}",
-            hint=f"it is stopped on {move.source.name} and does not start by itself; rename or remove it there",
+            f"the container serves on {move.target.name}, but its source could not be retired: {_reason(cause)}",
+            hint=f"it does not start by itself on {move.source.name}; see that it is stopped, then rename or remove it",
         ) from cause
 
 
@@ -62,7 +62,7 @@ def _roll_back(begun: Sequence[Step], move: Move, cause: BaseException) -> Trans
                     return NeedsRecoveryError(
                         f"{_reason(cause)}; and this could not be undone: {step.describe()} ({error})",
                         hint=f"make sure that the container does not run on {move.target.name}, "
-                        f"then start it on {move.source.name}",
+                        f"then start it on {move.source.name}, and give it back its restart policy (docker update)",
                     )
                 left_behind.append(f"{step.describe()} ({error})")
     if left_behind:
@@ -84,17 +84,19 @@ def _reason(cause: BaseException) -> str:
 
 
 @dataclass
-class _Interrupts:
+class Interrupts:
+    """Whether the next signal still cancels. Afterwards all are ignored."""
+
     armed: bool = True
 
 
 @contextmanager
-def _first_interrupt_only() -> Iterator[_Interrupts]:
+def first_interrupt_only() -> Iterator[Interrupts]:
     """Let the first Ctrl-C (or SIGTERM, or the end of the terminal) cancel, and no further one cut the undo short.
 
     Outside the main thread no signal arrives, and none is handled.
     """
-    interrupts = _Interrupts()
+    interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return

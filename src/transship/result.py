@@ -67,11 +67,17 @@ def outage(phases: tuple[PhaseRecord, ...]) -> tuple[float, float] | None:
     """Begin and end of the downtime in seconds; none where nothing was stopped.
 
     It lasts from the begin of `stop` or `freeze` to the end of `healthy`, or where the move failed to the end of
-    `restart`.
+    `restart`. Where neither came to a good end, it had not ended when the last phase did.
     """
     start = next((phase.start_s for phase in phases if phase.name in {"stop", "freeze"}), None)
-    ends = [phase.start_s + phase.seconds for phase in phases if phase.name in {"healthy", "restart"}]
-    return None if start is None or not ends else (start, max(ends))
+    if start is None:
+        return None
+    last = max((phase for phase in phases if phase.name in {"healthy", "restart"}), key=_end, default=None)
+    return start, max(map(_end, phases)) if last is None or last.failed else _end(last)
+
+
+def _end(phase: PhaseRecord) -> float:
+    return phase.start_s + phase.seconds
 
 
 def downtime(phases: tuple[PhaseRecord, ...]) -> float:

@@ -62,9 +62,6 @@ def run() -> None:
         app()
     except TransshipError as error:
         fail(error, as_json="--json" in sys.argv)
-    except KeyboardInterrupt:
-        typer.echo("transship: interrupted; nothing was touched", err=True)
-        sys.exit(130)
 
 
 def fail(error: TransshipError, *, as_json: bool) -> NoReturn:
