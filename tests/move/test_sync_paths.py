@@ -11,7 +11,12 @@ import pytest
 
 from tests.move.conftest import PORT, WRITES, Ended, Hosts, count, run_web, snapshot, wait_for
 from tests.move.test_errors import assert_refused, assert_restored
+from transship.hosts.open import open_host
+from transship.lab import Lab
+from transship.lifecycle import Fence, FreezeSource, KillSource
 from transship.metrics.downtime import Probe
+from transship.metrics.events import Recorder
+from transship.plan.steps import Move
 
 pytestmark = pytest.mark.lab
 
@@ -193,3 +198,46 @@ def test_the_source_believes_only_the_keys_that_are_known_here(
         assert_restored(hosts, before)
     finally:
         hosts.h1.output(["iptables", "-t", "nat", "-D", "OUTPUT", "1"])
+
+
+def test_a_frozen_source_does_not_come_back_with_its_host(one_host: Lab) -> None:
+    """The host loses its power between the freeze and the kill."""
+    (node,) = one_host.nodes
+    one_host.load(node, "busybox")
+    container = run_web(node)
+    address = f"ssh://{node.ssh_alias}"
+    with open_host(address, ssh_config=one_host.ssh_config) as host:
+        move = Move("0badcafe", host, host, Recorder())
+        Fence(container, "web", running=True, restart_policy={"Name": "always"}).run(move)
+        FreezeSource(container).run(move)
+    node.kill()
+    node.boot()
+    with open_host(address, ssh_config=one_host.ssh_config) as host:
+        assert not host.docker.inspect_container(container)["State"]["Running"]
+        KillSource(container).run(Move("0badcafe", host, host, Recorder()))
+        assert host.docker.inspect_container(container)["State"]["Status"] == "exited"
+
+
+RUNNING = ["pgrep", "-f", "transship_agent"]
+"""Succeeds where an agent runs."""
+
+
+def test_ctrl_c_ends_both_agents_on_the_direct_path(
+    hosts: Hosts, agent: Callable[[], None], other_ssh_config: Callable[[str, str], Path]
+) -> None:
+    hosts.lab.load(hosts.h2, "busybox")
+    run_web(hosts.h1, options=("-v", "data:/data"))
+    hosts.h1.output(["docker", "exec", "web", "sh", "-c", "head -c 6000000 /dev/urandom > /data/big"])
+    before = snapshot(hosts.h2)
+    config = other_ssh_config("    IdentityAgent none\n", "")
+    words = ("move", "web", "--from", hosts.address(hosts.h1), "--to", hosts.address(hosts.h2), "--path", "direct")
+    with hosts.start("--ssh-config", str(config), *words, "--limit-rate", "500kB/s") as process:
+        assert process.stderr is not None
+        while "round-1" not in (line := process.stderr.readline()):
+            assert line, "the command ended before the first round"
+        assert [node.run(RUNNING).status for node in (hosts.h1, hosts.h2)] == [0, 0]
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 4, err
+    assert_restored(hosts, before)
+    wait_for(lambda: [node.run(RUNNING).status for node in (hosts.h1, hosts.h2)] == [1, 1])

@@ -1,6 +1,6 @@
 import os
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transship.errors import TransferError
@@ -66,7 +66,7 @@ class ProvideBinds:
         agents = move.made.agents
         volumes = [_volume(move, name) for name in self.volumes]
         seen = [self._seen(agents.source, path) for path in self.paths]
-        for place in _apart(volumes, seen):
+        for place in apart(volumes, seen):
             self._provide(move, agents.target, place)
             move.made.binds[place.name] = place
 
@@ -138,15 +138,13 @@ def _volume(move: Move, name: str) -> Place:
     return Place(f"volume {name}", _unhex(found["real"]), there)
 
 
-def _apart(volumes: Iterable[Place], binds: Iterable[Place]) -> list[Place]:
-    """Those of the bind mounts that no volume and no other bind mount takes along, the outermost first."""
-    kept = list(volumes)
-    alone: list[Place] = []
-    for place in sorted(binds, key=lambda each: (len(each.source), each.name)):
-        if not any([place.is_part_of(other) for other in kept]):  # noqa: C419 - all of them are to be checked
-            alone.append(place)
-            kept.append(place)
-    return alone
+def apart(volumes: Sequence[Place], binds: Sequence[Place]) -> list[Place]:
+    """Those of the bind mounts that no volume and no other bind mount takes along.
+
+    Raises `TransferError` where one would be taken along on one of the hosts only.
+    """
+    taken = {place for place in binds for other in (*volumes, *binds) if other != place and place.is_part_of(other)}
+    return [place for place in binds if place not in taken]
 
 
 def _below(path: str, folder: str) -> str | None:
