@@ -31,7 +31,8 @@ def test_a_container_moves_to_another_docker_version_and_back(mixed: Hosts, stra
     assert result["outcome"] == "moved"
     assert result["strategy"] == strategy
     assert (result["source"]["state"], result["target"]["state"]) == ("exited", "running")
-    assert result["verified"] == ["image", "spec"] if strategy == "stop-start" else ["spec", "filesystem (meta)"]
+    verified = {"stop-start": ["image", "spec"], "export-import": ["archive", "spec", "filesystem (meta)"]}
+    assert result["verified"] == verified[strategy]
     assert 0 < result["downtime_s"] < result["total_s"]
     assert result["client"]["downtime_s"] > 0
     assert result["client"]["answers"][mixed.address(mixed.h2, user)] > 0
@@ -79,7 +80,7 @@ def test_auto_says_why_it_chose(hosts: Hosts) -> None:
     run_web(hosts.h1)
     moved = hosts.move("web", "--json")
     assert moved.code == 0, moved.err
-    assert moved.result["strategy"] == "export-import"
+    assert moved.result["strategy"] == "sync"
     assert "has written" in moved.result["reason"]
 
 

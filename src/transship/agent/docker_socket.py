@@ -32,12 +32,25 @@ def _path() -> str:
 @contextmanager
 def saved(image: str) -> Iterator[IO[bytes]]:
     """What `docker save` of an image gives, as the daemon sends it. Raises `AgentError` where it refuses."""
+    with _answer(f"/images/{quote(image, safe=':@')}/get", f"save {image}") as stream:
+        yield stream
+
+
+@contextmanager
+def exported(container: str) -> Iterator[IO[bytes]]:
+    """What `docker export` of a container gives. Raises `AgentError` where the daemon refuses."""
+    with _answer(f"/containers/{quote(container)}/export", f"export {container}") as stream:
+        yield stream
+
+
+@contextmanager
+def _answer(path: str, wanted: str) -> Iterator[IO[bytes]]:
     connection = _Connection("docker")
     try:
-        connection.request("GET", f"/images/{quote(image, safe=':@')}/get")
+        connection.request("GET", path)
         response = connection.getresponse()
         if response.status != http.client.OK:
-            raise AgentError(f"Docker does not save {image}: it answers {response.status}", "EDOCKER")
+            raise AgentError(f"Docker does not {wanted}: it answers {response.status}", "EDOCKER")
         yield response
     except BrokenPipeError:
         raise  # whoever reads what the caller makes of it is gone

@@ -1,16 +1,6 @@
-"""What a tar says of a filesystem, as one digest for every top-level folder.
-
-Runs on a host too, with nothing but its own Python (3.8 or newer) and the rights to speak to Docker:
-`python3 - CONTAINER meta|full`, with this file as standard input, reads what Docker exports of that container there,
-so that a filesystem can be compared with another one without being sent anywhere.
-"""
+"""What a tar says of a filesystem, as one digest for every top-level folder."""
 
 import hashlib
-import http.client
-import json
-import os
-import socket
-import sys
 import tarfile
 from typing import IO, Dict, Optional  # noqa: UP035 - Python 3.8
 
@@ -59,34 +49,3 @@ def _line(path: str, entry: tarfile.TarInfo) -> bytes:
     fields = (path, entry.type, entry.mode, entry.uid, entry.gid, entry.size if entry.isfile() else 0,
               0 if made_by_docker else int(entry.mtime), entry.linkname, device, attributes)  # fmt: skip
     return repr(fields).encode("utf-8", "surrogateescape") + b"\n"
-
-
-class _DockerSocket(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("docker")
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self._path)
-
-
-def _socket_path() -> str:
-    url = os.environ.get("DOCKER_HOST", "")
-    if url.startswith("unix://"):
-        return url[len("unix://") :]
-    rootless = os.path.join(os.environ.get("XDG_RUNTIME_DIR", "/nonexistent"), "docker.sock")
-    return "/var/run/docker.sock" if os.path.exists("/var/run/docker.sock") else rootless
-
-
-def _main(container: str, depth: str) -> None:
-    connection = _DockerSocket(_socket_path())
-    connection.request("GET", f"/containers/{container}/export")
-    response = connection.getresponse()
-    if response.status != http.client.OK:
-        sys.exit(f"Docker answered {response.status}")
-    print(json.dumps(manifest(response, contents=depth == "full")))  # noqa: T201
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])

@@ -3,35 +3,25 @@
 import json
 import os
 import threading
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing
 from typing import IO, cast
 
 from transship.agent.faults import AgentError
 from transship.agent.image_filter import Edit, shorten
 from transship.errors import CommandError, TransferError
-from transship.hosts.agent import archive as program
 from transship.hosts.base import Docker, Host
+from transship.transfer.beside import output
 from transship.transfer.layers import Contents
 from transship.transfer.stream import as_generator
 
 _CHUNK = 1 << 18
-_START = """\
-import os, sys
-fd = os.memfd_create("transship")
-with open(fd, "wb", closefd=False) as file:
-    file.write(sys.stdin.buffer.read())
-sys.path.insert(0, "/proc/self/fd/%d" % fd)
-from transship_agent.image_program import run
-run()
-"""
-"""What the host's Python is given on its command line; the program comes on standard input and touches no disk."""
 
 
 def read_contents(host: Host, image: str) -> Contents:
     """What `docker save` of an image gives on a host; it is read there. Raises `CommandError`, `UnreachableError`."""
-    with closing(_output(host, ["contents", image])) as output:
-        text = b"".join(output)
+    with closing(output(host, ["contents", image])) as printed:
+        text = b"".join(printed)
     try:
         return Contents.from_json(json.loads(text))
     except (ValueError, LookupError, TypeError) as error:
@@ -43,24 +33,7 @@ def read_beside(host: Host, image: str, edit: Edit) -> Iterator[bytes]:
 
     Closing the iterator ends the program over there.
     """
-    return _output(host, ["save", image, json.dumps([sorted(edit.drop), edit.rename, edit.add])])
-
-
-def _output(host: Host, words: Sequence[str]) -> Generator[bytes, None, None]:
-    """What the program writes. It is whole only when the program has ended well: that is the last thing looked at."""
-    with host.popen(["python3", "-I", "-B", "-c", _START, *words]) as process:
-        stdin, stdout, stderr = (cast("IO[bytes]", each) for each in (process.stdin, process.stdout, process.stderr))
-        try:
-            with suppress(BrokenPipeError), stdin:  # a program that does not start says why
-                stdin.write(program())
-            while chunk := os.read(stdout.fileno(), _CHUNK):
-                yield chunk
-            said = stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
-            if process.wait() != 0:
-                reason = said or f"the program ended with status {process.returncode}"
-                raise CommandError(f"{host.name} cannot read the archive of its image: {reason}")
-        finally:
-            process.kill()
+    return output(host, ["save", image, json.dumps([sorted(edit.drop), edit.rename, edit.add])])
 
 
 def read_here(docker: Docker, image: str, edit: Edit) -> Iterator[bytes]:
