@@ -19,7 +19,7 @@ UNDO = PhaseRecord("undo", 3.0, 4.0)
         ((STOP, PhaseRecord("restart", 3.0, 0.5, failed=True), UNDO), 6.0),
         ((STOP, PhaseRecord("healthy", 2.0, 0.5), PhaseRecord("restart", 3.0, 0.5, failed=True), UNDO), 6.0),
     ],
-    ids=["never stopped", "moved", "went back", "ill, and not back", "not started, and not back", "not back", "for a moment"],
+    ids=["never stopped", "moved", "went back", "ill, not back", "not started, not back", "not back", "for a moment"],
 )  # fmt: skip
 def test_the_downtime_ends_when_a_copy_serves_again(phases: tuple[PhaseRecord, ...], seconds: float) -> None:
     assert downtime(phases) == pytest.approx(seconds)
