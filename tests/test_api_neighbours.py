@@ -7,6 +7,7 @@ import pytest
 from tests.test_api import World
 from transship import api, lifecycle
 from transship.errors import DockerError, NotFoundError, RolledBackError, SourceNotRetiredError
+from transship.hosts.fake_images import pack
 from transship.metrics.events import Event
 from transship.plan.options import MoveOptions, StrategyName
 
@@ -86,6 +87,19 @@ def test_a_volume_that_somebody_else_made_meanwhile_is_not_removed() -> None:
     said = move(world, "prepare", lambda: target.create_volume({"Name": "data"}), without_volumes=True)
     assert "has a volume data by now" in said
     assert target.inspect_volume("data")["Name"] == "data"
+
+
+def test_a_tag_that_somebody_else_moved_meanwhile_is_not_removed() -> None:
+    world = World.new()
+    target = world.target.docker
+
+    def other() -> None:
+        target.images.add([pack({"bin/web": b"a later build"})], {"Cmd": ["/bin/web"]}, name="web:1")
+        target.fail("start", DockerError("a device is missing"))
+
+    assert "a device is missing" in move(world, "stop", other)
+    (kept,) = target.list_images()
+    assert target.inspect_image("web:1")["Id"] == kept["Id"]
 
 
 def test_a_network_that_cannot_be_made_leaves_another_of_its_name_alone() -> None:

@@ -88,9 +88,11 @@ class ProvideImage:
         move.made.verified.append("image")
 
     def undo(self, move: Move) -> None:
-        """Remove the image and every name that it was given."""
-        for name in (*move.made.tags, *move.made.pulled):
-            move.target.docker.remove_image(name)
+        """Remove the image and every name that it was given; a name that means another image by now is left alone."""
+        docker = move.target.docker
+        ours = [tag for tag in move.made.tags if _id(docker, tag) == move.made.image]
+        for name in (*ours, *move.made.pulled):
+            docker.remove_image(name)
         if move.made.loading:
             self._discard(move)
 
@@ -228,8 +230,12 @@ class ProvideImage:
 
 
 def _has(docker: Docker, name: str) -> bool:
+    return bool(_id(docker, name))
+
+
+def _id(docker: Docker, name: str) -> str:
+    """The image that a host has under this name; empty if it has none."""
     try:
-        docker.inspect_image(name)
+        return str(docker.inspect_image(name)["Id"])
     except NotFoundError:
-        return False
-    return True
+        return ""
