@@ -236,25 +236,6 @@ class FreezeSource:
 
 
 @dataclass(frozen=True, slots=True)
-class KillSource:
-    """After the point of no return: end the frozen source, which never goes on."""
-
-    container_id: str
-    phase: str = "kill"
-    guards: bool = False
-
-    def describe(self) -> str:
-        return "kill the frozen source"
-
-    def run(self, move: Move) -> None:
-        with suppress(ConflictError):  # it has ended: its host was started anew
-            move.source.docker.kill(self.container_id)
-
-    def undo(self, move: Move) -> None:
-        """The point of no return lies behind."""
-
-
-@dataclass(frozen=True, slots=True)
 class ProveStopped:
     """See that nobody has started the source again: a systemd unit, an updater or a colleague may want it to run."""
 

@@ -42,6 +42,7 @@ MINIMAL = frozenset(
         "os",
         "re",
         "select",
+        "signal",
         "socket",
         "stat",
         "struct",

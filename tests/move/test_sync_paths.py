@@ -9,14 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import MakeLab
 from tests.move.conftest import PORT, WRITES, Ended, Hosts, count, run_web, snapshot, wait_for
 from tests.move.test_errors import assert_refused, assert_restored
+from transship.hosts.agent import start_agent
 from transship.hosts.open import open_host
-from transship.lab import Lab
-from transship.lifecycle import Fence, FreezeSource, KillSource
+from transship.lab import HostOptions, Lab, LabOptions
+from transship.lab.node import Node
+from transship.lifecycle import Fence, FreezeSource
 from transship.metrics.downtime import Probe
 from transship.metrics.events import Recorder
 from transship.plan.steps import Move
+from transship.transfer.frozen import KillSource
+from transship.transfer.relay import AgentPair
 
 pytestmark = pytest.mark.lab
 
@@ -241,3 +246,33 @@ def test_ctrl_c_ends_both_agents_on_the_direct_path(
     assert process.returncode == 4, err
     assert_restored(hosts, before)
     wait_for(lambda: [node.run(RUNNING).status for node in (hosts.h1, hosts.h2)] == [1, 1])
+
+
+def test_no_process_of_a_frozen_source_runs_once_more(make_lab: MakeLab) -> None:
+    """Docker alone kills the first process and thaws the rest, which then runs for a moment."""
+    lab = make_lab(LabOptions(hosts=(HostOptions(cgroup="v1"), HostOptions(cgroup="v2"))))
+    for node in lab.nodes:
+        lab.load(node, "busybox")
+        with (
+            open_host(f"ssh://{node.ssh_alias}", ssh_config=lab.ssh_config) as host,
+            start_agent(host, "root") as agent,
+        ):
+            move = Move("0badcafe", host, host, Recorder())
+            move.made.agents = AgentPair(agent, agent)
+            for number in range(5):
+                freeze_and_kill(node, move, number)
+
+
+def freeze_and_kill(node: Node, move: Move, number: int) -> None:
+    """Its second process writes without a pause."""
+    volume = f"data{number}"
+    writes = "(i=0; while :; do i=$((i+1)); echo $i > /data/n; done) & while :; do :; done"
+    run = ["docker", "run", "-d", "-v", f"{volume}:/data", "busybox", "sh", "-c", writes]
+    container = node.output(run).strip()
+    written = ["stat", "-c", "%y %s", f"{node.docker.inspect_volume(volume)['Mountpoint']}/n"]
+    wait_for(lambda: node.run(written).status == 0)
+    FreezeSource(container).run(move)
+    then = node.output(written)
+    KillSource(container).run(move)
+    assert node.output(written) == then, f"it ran again, at try {number}"
+    assert node.docker.inspect_container(container)["State"]["ExitCode"] == 137

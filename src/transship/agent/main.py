@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import compress, control, frames, places, records
+from . import cgroup, compress, control, frames, places, records
 from .faults import AgentError, ProtocolError, from_os, shown
 from .frames import RECORDS, REPLY, REQUEST, STATE, Frame, write_all
 from .known import Adoption, describe
@@ -66,6 +66,7 @@ class Agent:
             "provide": self._provide,
             "discard": self._discard,
             "empty": self._empty,
+            "kill": self._kill,
             "connect": self._connect,
             "pass": self._pass,
         }
@@ -254,6 +255,10 @@ class Agent:
         """Make `path` (hex) empty again, and `owner`'s (uid, gid, mode)."""
         places.empty(bytes.fromhex(request["path"]), request["owner"])
         return {}
+
+    def _kill(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Kill all processes of a frozen container: see cgroup.py."""
+        return {"killed": cgroup.kill(request["container"], request["pid"])}
 
     def _connect(self, request: dict[str, Any]) -> dict[str, Any]:
         """Log in to another host and start this program there: see peer.py. `refused`: why not, in ssh's words."""

@@ -9,7 +9,6 @@ from transship.lifecycle import (
     CreateVolume,
     Fence,
     FreezeSource,
-    KillSource,
     LetRestart,
     ProveHealthy,
     ProveStopped,
@@ -21,6 +20,7 @@ from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
 from transship.plan.steps import Step
 from transship.spec.model import ContainerSpec
+from transship.transfer.frozen import KillSource
 
 CONTAINER_NAME_LIMIT = 128
 
