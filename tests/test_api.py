@@ -138,7 +138,7 @@ def test_a_target_that_stays_away_after_the_start_leaves_the_source_stopped(stra
     world = World.new()
     docker = world.target.docker
     docker.fail("start", UnreachableError("gone"), when="after")
-    docker.fail("remove_container", UnreachableError("gone"))
+    docker.fail("set_restart_policy", UnreachableError("gone"))
     with pytest.raises(NeedsRecoveryError) as caught:
         world.move(strategy)
     assert world.running(world.source) == [], "two copies would run"

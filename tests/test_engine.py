@@ -65,7 +65,9 @@ def test_steps_run_in_order_and_nothing_is_undone_when_all_goes_well() -> None:
 def test_a_failure_undoes_everything_that_was_begun_newest_first() -> None:
     log: list[str] = []
     steps = [Note("a", log), Note("b", log, fails=TransferError("the link is cut", hint="mend it")), Note("c", log)]
-    with pytest.raises(RolledBackError, match="the link is cut; all was undone, and the source on old runs") as caught:
+    with pytest.raises(
+        RolledBackError, match="the link is cut; all was undone, and the source on old was not touched"
+    ) as caught:
         engine.run(plan(steps, [], []), move())
     assert log == ["run a", "run b", "undo b", "undo a"]
     assert caught.value.hint == "mend it"
@@ -155,3 +157,19 @@ def test_every_step_is_a_phase_of_its_own_word() -> None:
         ("create", False),
         ("undo", False),
     ]
+
+
+def test_the_service_comes_back_before_anything_is_cleaned_up() -> None:
+    log: list[str] = []
+    prepare = [Note("network", log)]
+    cutover = [
+        Note("stop", log, guards=True),
+        Note("image", log),
+        Note("container", log),
+        Note("start", log, guards=True),
+        Note("healthy", log, fails=DockerError("sick")),
+    ]
+    with pytest.raises(RolledBackError, match="runs as before"):
+        engine.run(plan(prepare, cutover, []), move())
+    undone = [line.removeprefix("undo ") for line in log if line.startswith("undo")]
+    assert undone == ["start", "stop", "healthy", "container", "image", "network"]

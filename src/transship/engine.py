@@ -46,34 +46,42 @@ def _retire(plan: Plan, move: Move) -> None:
     except Exception as cause:  # a bug of ours does not change that it has moved
         raise SourceNotRetiredError(
             f"the container serves on {move.target.name}, but its source could not be retired: {_reason(cause)}",
-            hint=f"it does not start by itself on {move.source.name}; see that it is stopped, then rename or remove it",
+            hint=f"it does not start by itself on {move.source.name}; see that it is stopped (a frozen one: docker "
+            "kill), then rename or remove it",
         ) from cause
 
 
 def _roll_back(begun: Sequence[Step], move: Move, cause: BaseException) -> TransshipError:
-    """Undo what was begun, newest first, and return the error that says how that ended."""
+    """Undo what was begun, and return the error that says how that ended.
+
+    First the steps that the rule of one running copy hangs on: the service comes back before anything is cleaned up,
+    and nothing is removed while it is not certain that the source still is what it was.
+    """
     left_behind: list[str] = []
+    guards = [step for step in reversed(begun) if step.guards]
     with move.recorder.phase("undo"):
-        for step in reversed(begun):
+        for step in (*guards, *(step for step in reversed(begun) if not step.guards)):
             try:
                 step.undo(move)
             except Exception as error:  # noqa: BLE001 - the other steps must be undone all the same; it is reported
                 if step.guards:
-                    return NeedsRecoveryError(
-                        f"{_reason(cause)}; and this could not be undone: {step.describe()} ({error})",
-                        hint=f"make sure that the container does not run on {move.target.name}, "
-                        f"then start it on {move.source.name}, and give it back its restart policy (docker update)",
-                    )
+                    return _needs_recovery(move, cause, f"{step.describe()} ({error})")
                 left_behind.append(f"{step.describe()} ({error})")
+    source = f"the source on {move.source.name} {'runs as before' if guards else 'was not touched'}"
     if left_behind:
         return RolledBackError(
-            f"{_reason(cause)}; the source on {move.source.name} runs as before, but this could not be undone: "
-            + ", ".join(left_behind),
+            f"{_reason(cause)}; {source}, but this could not be undone: {', '.join(left_behind)}",
             hint=f"remove what is left of it from {move.target.name}",
         )
     hint = cause.hint if isinstance(cause, TransshipError) else ""
-    return RolledBackError(
-        f"{_reason(cause)}; all was undone, and the source on {move.source.name} runs as before", hint=hint
+    return RolledBackError(f"{_reason(cause)}; all was undone, and {source}", hint=hint)
+
+
+def _needs_recovery(move: Move, cause: BaseException, what: str) -> TransshipError:
+    return NeedsRecoveryError(
+        f"{_reason(cause)}; and this could not be undone: {what}",
+        hint=f"make sure that the container does not run on {move.target.name}, "
+        f"then start it on {move.source.name}, and give it back its restart policy (docker update)",
     )
 
 

@@ -266,7 +266,8 @@ class ProveStopped:
 class StartTarget:
     """Start the target's container, and let it restart by itself from now on if the source did.
 
-    Its undo proves that it does not run, before the source may start again.
+    Its undo proves that it does not run, before the source may start again. It is removed when the source serves: until
+    then both hosts have a complete copy.
     """
 
     restart_policy: Json
@@ -281,8 +282,11 @@ class StartTarget:
         move.target.docker.set_restart_policy(move.made.container, self.restart_policy)
 
     def undo(self, move: Move) -> None:
-        if move.made.container:
-            move.target.docker.remove_container(move.made.container)
+        if not move.made.container:
+            return
+        with suppress(NotFoundError):  # gone, so it does not run
+            move.target.docker.set_restart_policy(move.made.container, {"Name": "no"})
+            move.target.docker.stop(move.made.container, grace=0)
 
 
 @dataclass(frozen=True, slots=True)

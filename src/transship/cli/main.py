@@ -58,10 +58,15 @@ def common(
 
 def run() -> None:
     """Parse the command line, run the command, and end with its exit code."""
+    as_json = "--json" in sys.argv
     try:
         app()
     except TransshipError as error:
-        fail(error, as_json="--json" in sys.argv)
+        fail(error, as_json=as_json)
+    except Exception as error:
+        if as_json:  # whoever reads the object must get one, whatever happened
+            say(json.dumps({"outcome": "failed", "error": f"a bug of transship: {error!r}", "hint": ""}))
+        raise
 
 
 def fail(error: TransshipError, *, as_json: bool) -> NoReturn:

@@ -290,6 +290,6 @@ def _through_docker(host: Host, made: ExitStack) -> list[str]:
     volumes = [word for folder in listed for word in ("--volume", f"{folder}:{folder}:ro")]
     return [
         "docker", "run", "--rm", "--interactive", "--log-driver", "none", "--network", "none", "--privileged",
-        "--pid", "host", "--userns", "host", *volumes, image, f"/usr/bin/{PYTHON[0]}", *PYTHON[1:], BOOTSTRAP,
-        "/proc/1/root",
+        "--pid", "host", "--userns", "host", "--cgroupns", "host", *volumes, image,
+        f"/usr/bin/{PYTHON[0]}", *PYTHON[1:], BOOTSTRAP, "/proc/1/root",
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from transship.agent.tar_manifest import first_difference, manifest
 from transship.errors import CommandError, TransferError
 from transship.plan.steps import Move
 from transship.transfer.beside import output
-from transship.transfer.stream import relay
+from transship.transfer.stream import await_late, relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,9 @@ class CopyFilesystem:
 
     def undo(self, move: Move) -> None:
         """Remove the image, if it came to that."""
-        move.target.docker.remove_image(self.image)
+        docker = move.target.docker
+        await_late(move.recorder, lambda: any(self.image in (each["RepoTags"] or ()) for each in docker.list_images()))
+        docker.remove_image(self.image)
 
 
 @dataclass(frozen=True, slots=True)

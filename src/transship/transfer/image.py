@@ -11,7 +11,7 @@ from transship.spec.extract import image_ref
 from transship.spec.model import ImageRef
 from transship.transfer import layers
 from transship.transfer.archive import read_beside, read_contents, read_here
-from transship.transfer.stream import as_generator, relay
+from transship.transfer.stream import as_generator, await_late, relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +214,14 @@ class ProvideImage:
 
     def _discard(self, move: Move) -> None:
         """Remove what arrived and has no name; with a name it is somebody else's."""
-        for each in layers.stored_images(move.target.docker):
-            if same_image(self.image, each) and not each.tags:
-                move.target.docker.remove_image(each.id)
+
+        def nameless() -> list[ImageRef]:
+            stored = layers.stored_images(move.target.docker)
+            return [each for each in stored if same_image(self.image, each) and not each.tags]
+
+        await_late(move.recorder, lambda: bool(nameless()))
+        for each in nameless():
+            move.target.docker.remove_image(each.id)
 
     def _take(self, move: Move, arrived: ImageRef) -> None:
         """Accept what is there if it is the image, and give it the names that it has on the source."""

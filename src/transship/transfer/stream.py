@@ -1,3 +1,5 @@
+import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from typing import TypeVar
@@ -5,6 +7,9 @@ from typing import TypeVar
 from transship.metrics.events import Recorder
 
 Answer = TypeVar("Answer")
+
+LATE_S = 5.0
+_LOOK_S = 0.1
 
 
 def relay(
@@ -43,3 +48,15 @@ def relay(
 def as_generator(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
     """The same, as something that can be closed."""
     yield from chunks
+
+
+def await_late(recorder: Recorder, is_there: Callable[[], bool]) -> None:
+    """Wait a little for what a daemon may be about to finish.
+
+    Where all of a stream was sent and the answer did not come (Ctrl-C, a lost connection), the daemon goes on, and what
+    it makes of the stream appears after the undo has looked for it. Where that did not happen, nothing is waited for.
+    """
+    unanswered = any(phase.name == "import" and phase.failed for phase in recorder.phases)
+    deadline = time.monotonic() + (LATE_S if unanswered else 0.0)
+    while time.monotonic() < deadline and not is_there():
+        threading.Event().wait(_LOOK_S)
