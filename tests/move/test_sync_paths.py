@@ -26,14 +26,15 @@ from transship.transfer.relay import AgentPair
 pytestmark = pytest.mark.lab
 
 
-def test_a_frozen_source_loses_nothing_and_never_runs_again(hosts: Hosts) -> None:
+@pytest.mark.parametrize("user", ["root", "mover"])
+def test_a_frozen_source_loses_nothing_and_never_runs_again(hosts: Hosts, user: str) -> None:
     """It would take ten seconds to stop."""
     deaf = WRITES.replace("'exit 0'", "''")
     run = ["docker", "run", "-d", "--name", "web", "--restart", "always", "-p", f"{PORT}:80", "busybox", "sh", "-c"]
     hosts.h1.output([*run, f"mkdir -p /www; {deaf}"])
     wait_for(lambda: Probe("http", PORT, "/count").answers(hosts.h1.address))
 
-    moved = hosts.move("web", "--freeze", "--probe", f"http:{PORT}/count", "--json")
+    moved = hosts.move("web", "--freeze", "--probe", f"http:{PORT}/count", "--json", user=user)
 
     assert moved.code == 0, moved.err
     assert moved.result["strategy"] == "sync"
