@@ -22,6 +22,7 @@ PORT = 8080
 PROBE = Probe("http", PORT, "/")
 VOLUME = "var/lib/docker/volumes/data/_data"
 """Where a host keeps the volume `data`."""
+ASKED_S = 30.0
 CUTOVER = ("stop", "last-round", "verify", "start", "announce", "healthy")
 
 
@@ -104,8 +105,13 @@ def wait_serving(node: Node, seconds: float = 30.0) -> None:
 
 
 def stop_and_start(hosts: Hosts) -> tuple[float, float]:
-    """Seconds that `stop` and `start` take on one host, and that a client sees."""
+    """Seconds that `stop` and `start` take on one host, and that a client sees.
+
+    The client has asked for as long as a move takes: the kernel remembers each of its connections, and the more there
+    are, the longer Docker takes to stop and start what they led to.
+    """
     with hosts.prober() as prober:
+        threading.Event().wait(ASKED_S)
         began = time.monotonic()
         hosts.source.docker.stop("web")
         hosts.source.docker.start("web")

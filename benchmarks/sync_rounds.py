@@ -97,7 +97,7 @@ def measure(hosts: Hosts, make: Callable[[Path], Change], repeat: int) -> tuple[
         start_web(hosts)
         change = make(hosts.volume(hosts.source))
         os.sync()
-        floors += [stop_and_start(hosts)[0] for _ in range(3)]
+        floors.append(stop_and_start(hosts)[0])
         result, changed = move(hosts, change)
         results.append(result)
     last = [one["rounds"][-1] for one in results]
