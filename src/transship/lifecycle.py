@@ -2,7 +2,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from transship.errors import ConflictError, NotFoundError, TransferError, UnhealthyError
@@ -12,7 +12,7 @@ from transship.observe import read_spec
 from transship.plan.steps import Move
 from transship.spec.compare import ALLOWED, ALLOWED_FLAT, differences
 from transship.spec.fields import ApiVersion
-from transship.spec.model import ContainerSpec, NetworkSpec, VolumeSpec
+from transship.spec.model import ContainerSpec, NetworkAttachment, NetworkSpec, VolumeSpec
 from transship.spec.networks import network_spec
 from transship.spec.render import connections, create_body, network_body, volume_body
 
@@ -58,7 +58,10 @@ class CreateNetwork:
             found = move.target.docker.inspect_network(name)
         except NotFoundError:
             return name
-        if found.get("Containers") or network_spec(name, found) != self.network:
+        there = network_spec(name, found)
+        if not self.network.ipam.get("Config"):
+            there = replace(there, ipam=self.network.ipam)  # Docker has chosen
+        if found.get("Containers") or there != self.network:
             raise ConflictError(f"{move.target.name} has a network {name} that may be somebody else's")
         return str(found["Id"])
 
@@ -118,7 +121,8 @@ class CreateContainer:
             docker.connect(network, move.made.container, endpoint)
         arrived = read_spec(docker, docker.inspect_container(move.made.container))
         allowed = ALLOWED_FLAT if self.flat_image else ALLOWED
-        differing = differences(self.spec, arrived, ignore=(*allowed, "host_config.RestartPolicy"))
+        chosen_there = (f"networks.{item.network.name}.network.ipam" for item in self.spec.networks if _is_free(item))
+        differing = differences(self.spec, arrived, ignore=(*allowed, "host_config.RestartPolicy", *chosen_there))
         if differing:
             raise TransferError(
                 f"{move.target.name} did not create {self.spec.name} as it is on {move.source.name}: "
@@ -377,6 +381,11 @@ class Retire:
 
     def undo(self, move: Move) -> None:
         """The point of no return lies behind."""
+
+
+def _is_free(attachment: NetworkAttachment) -> bool:
+    """Whether Docker may choose the network's addresses."""
+    return not attachment.network.ipam.get("Config")
 
 
 def _has_volume(host: Host, name: str) -> bool:

@@ -116,6 +116,7 @@ def _target_state(target: Host, facts: Facts, spec: ContainerSpec, containers: I
         foreign_tags=frozenset(tag for tag, id_ in tags.items() if id_ not in {"", image}),
         published=_published(containers),
         networks=_networks(docker, spec),
+        subnets=_subnets(docker.networks()),
         volumes=frozenset(volumes),
         occupied_volumes=frozenset(name for name, path in volumes.items() if not _is_empty(target, facts, path)),
         missing_paths=missing,
@@ -166,6 +167,15 @@ def _networks(docker: Docker, spec: ContainerSpec) -> dict[str, NetworkSpec]:
         except NotFoundError:
             continue
     return found
+
+
+def _subnets(networks: Iterable[Json]) -> dict[str, tuple[str, ...]]:
+    return {
+        each["Name"]: tuple(
+            pool["Subnet"] for pool in (each.get("IPAM") or {}).get("Config") or () if pool.get("Subnet")
+        )
+        for each in networks
+    }
 
 
 def _volumes(docker: Docker, spec: ContainerSpec) -> dict[str, str]:

@@ -252,6 +252,8 @@ def test_networks_are_made_joined_and_removed(bench: Bench) -> None:
     )
     seen = bench.docker.inspect_network(network)
     assert (seen["Id"], seen["Labels"], seen["IPAM"]["Config"][0]["Subnet"]) == (identity, {"a": "b"}, "10.203.0.0/24")
+    listed = {each["Name"]: each["IPAM"]["Config"] for each in bench.docker.networks()}
+    assert listed[network][0]["Subnet"] == "10.203.0.0/24"
     with pytest.raises(ConflictError):
         bench.docker.create_network({"Name": network})
     with pytest.raises(ConflictError):

@@ -112,6 +112,17 @@ def test_networks_and_aliases_come_along_and_volumes_are_made_empty_only_on_requ
     assert hosts.h1.docker.inspect_volume("data")["Name"] == "data"
 
 
+def test_a_network_whose_subnet_is_in_use_gets_another_one(hosts: Hosts) -> None:
+    hosts.h1.output(["docker", "network", "create", "--subnet", "172.29.0.0/24", "back"])
+    hosts.h2.output(["docker", "network", "create", "--subnet", "172.29.0.0/16", "other"])
+    run_web(hosts.h1, options=("--network", "back"))
+    moved = hosts.move("web", "--yes", "--json")
+    assert moved.code == 0, moved.err
+    assert "network-subnet" in {finding["code"] for finding in moved.result["findings"]}
+    (pool,) = hosts.h2.docker.inspect_network("back")["IPAM"]["Config"]
+    assert not pool["Subnet"].startswith("172.29.")
+
+
 def test_a_health_check_is_waited_for(hosts: Hosts) -> None:
     check = ("--health-cmd", "test -e /www/count", "--health-interval", "1s")
     run_web(hosts.h1, options=check)

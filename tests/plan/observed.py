@@ -38,7 +38,7 @@ SEEN = Observation(
     spec=SPEC,
     state=SourceState("1" * 64, "running", 0, 100_000_000, (), (), {}),
     there=TargetState(
-        (1, 45), frozenset(), "", frozenset(), {}, {}, frozenset(), frozenset(), frozenset(), frozenset()
+        (1, 45), frozenset(), "", frozenset(), {}, {}, {}, frozenset(), frozenset(), frozenset(), frozenset()
     ),
 )
 

@@ -224,6 +224,9 @@ class ApiDocker:
         return image
 
     # networks and volumes
+    def networks(self) -> list[Json]:
+        return self._list("/networks", what="list networks")
+
     def inspect_network(self, ref: str) -> Json:
         return self._json("GET", f"/networks/{_word(ref)}", what=f"inspect network {ref}")
 

@@ -295,6 +295,10 @@ class FakeDocker:
 
     # networks and volumes
     @_request
+    def networks(self) -> list[Json]:
+        return deepcopy(list(self._networks.values()))
+
+    @_request
     def inspect_network(self, ref: str) -> Json:
         network = self._network(ref)
         users = {each.id: {"Name": each.name} for each in self._users(network["Name"])}

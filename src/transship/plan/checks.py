@@ -2,15 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from ipaddress import ip_address, ip_network
 
 from transship.plan.findings import Finding
+from transship.plan.network_checks import NETWORK_RULES
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
-from transship.spec.model import Mount, NetworkAttachment, NetworkSpec, PublishedPort
+from transship.spec.model import Mount, PublishedPort
 from transship.spec.render import lost_fields
-
-Rule = Callable[[Observation, MoveOptions], Iterator[Finding]]
 
 ALWAYS_THERE = re.compile(
     r"/(?:proc|sys|dev)(?:/.*)?|(?:/var)?/run/docker\.sock|/etc/(?:localtime|timezone|hosts|resolv\.conf|ssl/certs(?:/.*)?)"
@@ -19,6 +17,8 @@ ALWAYS_THERE = re.compile(
 
 _RUNS_TOO = {("386", "amd64"), ("arm", "arm64")}
 """Programs of the first architecture run on hosts of the second, too."""
+
+Rule = Callable[[Observation, MoveOptions], Iterator[Finding]]
 
 _CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _SPACE_FACTOR = 1.1
@@ -163,43 +163,6 @@ def ports_are_free(seen: Observation, _options: MoveOptions) -> Iterator[Finding
             )
 
 
-def networks_can_follow(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
-    """A network of the same name need not be the same network."""
-    for attachment in seen.spec.networks:
-        network, there = attachment.network, seen.there.networks.get(attachment.network.name)
-        if network.predefined:
-            continue
-        if there is None and network.scope == "swarm":
-            yield Finding(
-                "error",
-                "swarm-network",
-                f"the network {network.name} belongs to a Swarm that {seen.target_name} is not in",
-                "join that Swarm there, or give the container another network",
-            )
-        elif there is None and network.driver not in seen.target.network_drivers:
-            yield Finding(
-                "error",
-                "network-driver",
-                f"{seen.target_name} has no network driver {network.driver}, which {network.name} needs",
-                "install the plugin there",
-            )
-        elif there is not None and (there.driver, there.internal) != (network.driver, network.internal):
-            yield Finding(
-                "error",
-                "network-differs",
-                f"the network {network.name} exists on {seen.target_name}, but is another one (driver {there.driver})",
-                "rename or remove it there",
-            )
-        elif there is not None and (outside := _outside(attachment, there)):
-            yield Finding(
-                "error",
-                "network-address",
-                f"{seen.spec.name} has the fixed address {outside}, which is none of the network {network.name} on "
-                f"{seen.target_name}",
-                "make that network there with the same subnet, or take the fixed address away",
-            )
-
-
 def daemon_knows_all(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
     """Runtimes and drivers that the target lacks, and settings that this program has never heard of."""
     runtime = seen.spec.host_config.get("Runtime", "")
@@ -301,7 +264,7 @@ RULES: tuple[Rule, ...] = (
     platform_fits,
     name_is_free,
     ports_are_free,
-    networks_can_follow,
+    *NETWORK_RULES,
     daemon_knows_all,
     image_keeps_its_names,
     space_suffices,
@@ -356,12 +319,3 @@ def _overlap(one: str, other: str) -> bool:
     """Whether the same port on both addresses is in conflict."""
     everywhere = {"", "0.0.0.0", "::"}  # noqa: S104 - it is compared, not bound
     return one == other or bool({one, other} & everywhere)
-
-
-def _outside(attachment: NetworkAttachment, there: NetworkSpec) -> str:
-    """A fixed address of the container that lies in no subnet of that network; empty if there is none."""
-    subnets = [ip_network(pool["Subnet"], strict=False) for pool in there.ipam.get("Config", ()) if pool.get("Subnet")]
-    for address in (attachment.ipv4, attachment.ipv6):
-        if address and subnets and not any(ip_address(address) in subnet for subnet in subnets):
-            return address
-    return ""

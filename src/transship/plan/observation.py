@@ -35,9 +35,10 @@ class TargetState:
     `image` is the id under which the target has exactly the container's image, or empty. `foreign_tags` are those of
     the image's names that mean another image there. `published` maps an address and a port (`8080/tcp`) to the name of
     the container that has it. `has_source`: the very container that shall be moved is there already. `networks` holds
-    those that the container needs and the target has; `volumes` the names of those, `occupied_volumes` of those that
-    are not proven empty. `missing_paths` are the bind mounts' paths that are not there, `occupied_paths` those that are
-    there and not proven to be empty folders; None where nobody could look.
+    those that the container needs and the target has, `subnets` those of every network there by its name; `volumes` the
+    names of those that the container uses, `occupied_volumes` of those that are not proven empty. `missing_paths` are
+    the bind mounts' paths that are not there, `occupied_paths` those that are there and not proven to be empty folders;
+    None where nobody could look.
     """
 
     api_version: ApiVersion
@@ -46,6 +47,7 @@ class TargetState:
     foreign_tags: frozenset[str]
     published: Mapping[tuple[str, str], str]
     networks: Mapping[str, NetworkSpec]
+    subnets: Mapping[str, tuple[str, ...]]
     volumes: frozenset[str]
     occupied_volumes: frozenset[str]
     missing_paths: frozenset[str] | None

@@ -16,10 +16,11 @@ from transship.lifecycle import (
     StartTarget,
     StopSource,
 )
+from transship.plan.network_checks import overlapping
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
 from transship.plan.steps import Step
-from transship.spec.model import ContainerSpec
+from transship.spec.model import ContainerSpec, NetworkSpec
 from transship.transfer.frozen import KillSource
 
 CONTAINER_NAME_LIMIT = 128
@@ -28,15 +29,22 @@ CONTAINER_NAME_LIMIT = 128
 def arriving(seen: Observation, options: MoveOptions) -> ContainerSpec:
     """The spec as it shall be on the target: under its new name, without the mounts that are to be left out.
 
-    A network of the target is used as it is there, with its own subnet and labels.
+    A network of the target is used as it is there, with its own subnet and labels. One that has to be made there gets
+    another subnet where its own is in use.
     """
-    networks = tuple(
-        replace(item, network=seen.there.networks.get(item.network.name, item.network)) for item in seen.spec.networks
-    )
+    networks = tuple(replace(item, network=_network_there(seen, item.network)) for item in seen.spec.networks)
     spec = replace(seen.spec, name=options.name or seen.spec.name, networks=networks)
     if options.binds == "skip":
         spec = replace(spec, mounts=tuple(mount for mount in spec.mounts if mount.type != "bind"))
     return spec
+
+
+def _network_there(seen: Observation, network: NetworkSpec) -> NetworkSpec:
+    if network.name in seen.there.networks:
+        return seen.there.networks[network.name]
+    if not overlapping(network, seen.there.subnets):
+        return network
+    return replace(network, ipam={key: value for key, value in network.ipam.items() if key != "Config"})
 
 
 def preparing(seen: Observation, spec: ContainerSpec) -> tuple[Step, ...]:
