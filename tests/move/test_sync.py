@@ -231,7 +231,8 @@ def test_redis_loses_no_acknowledged_write(hosts: Hosts) -> None:
         moved = hosts.move("redis", "--probe", "tcp:6379", "--json")
     assert moved.code == 0, moved.err
     cli = ["docker", "exec", "redis", "redis-cli"]
-    assert int(hosts.h2.output([*cli, "get", "n"])) == counter.acknowledged
+    kept = int(hosts.h2.output([*cli, "get", "n"]))
+    assert 0 <= kept - counter.acknowledged <= 1, "only the answer to the very last increment may have been lost"
     check = ["docker", "exec", "redis", "sh", "-c", "redis-check-aof /data/appendonlydir/*.manifest"]
     assert "is valid" in hosts.h2.output(check)
 

@@ -6,6 +6,7 @@ import socket
 import stat
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import chdir
 from itertools import count
@@ -503,3 +504,49 @@ def test_a_lost_agent_is_an_error_that_says_so(source: Path, target: Path) -> No
         with pytest.raises(TransferError, match="agent on target was lost"):
             tree.round(last=True, rate=MIB)
         timer.join()
+
+
+TAMPERING: dict[str, Callable[[Path], object]] = {
+    "mode": lambda target: (target / "d/two").chmod(0o600),
+    "time": lambda target: os.utime(target / "d/two", ns=(1, 1)),
+    "attribute": lambda target: os.setxattr(target / "d/two", "user.x", b"1"),
+    "size": lambda target: (target / "d/two").write_bytes(b"longer than before"),
+    "gone": lambda target: (target / "d/two").unlink(),
+    "new": lambda target: (target / "d/three").touch(),
+    "kind": lambda target: ((target / "d/two").unlink(), (target / "d/two").mkdir()),
+    "first": lambda target: (target / "a").touch(),
+}
+
+
+@pytest.mark.parametrize("how", TAMPERING)
+def test_what_changes_after_looking_ahead_is_still_found(tree: TreeSync, source: Path, target: Path, how: str) -> None:
+    (source / "d").mkdir()
+    for name in ("d/one", "d/two", "e"):
+        (source / name).write_bytes(b"content")
+    os.link(source / "e", source / "f")
+    still(tree)
+    wait_a_tick(target / "e")
+    tree.look_ahead()
+    assert tree.verify() == 6
+
+    TAMPERING[how](target)
+    with pytest.raises(TransferError, match="not the same on both hosts"):
+        tree.verify()
+
+
+def test_looking_ahead_and_then_another_round_is_verified(tree: TreeSync, source: Path, target: Path) -> None:
+    for name in ("a", "b", "c"):
+        (source / name).write_bytes(b"content")
+    still(tree)
+    tree.look_ahead()
+    (source / "b").write_bytes(b"other content")
+    (source / "c").unlink()
+    (source / "bb").write_bytes(b"new")
+    still(tree)
+    assert tree.verify() == 4
+
+
+def wait_a_tick(file: Path) -> None:
+    """Until what was written is older than what the agent takes for the clock's resolution."""
+    while time.time_ns() - file.stat().st_ctime_ns < 60_000_000:
+        threading.Event().wait(0.01)

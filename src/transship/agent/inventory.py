@@ -12,24 +12,43 @@ from .spool import inode_of, nlink_of, signature
 from .walk import Found, Single, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Knows = Callable[[bytes, tuple[int, ...]], bytes | None]
 
 
 class Item(NamedTuple):
-    """One entry of a tree that nobody changes. `entry` is None for a socket, which does not travel."""
+    """One entry of a tree that nobody changes.
+
+    `entry` is None for a socket, which does not travel, and for what was `known` beforehand by its digest.
+    """
 
     found: Found
     entry: Entry | None
+    known: bytes | None = None
 
 
-def inventory(root: int, single: Single | None = None) -> Iterator[Item]:
-    """Everything in a tree, as a sender would describe it. Raises `AgentError` if something vanishes meanwhile."""
+def inventory(root: int, single: Single | None = None, knows: Knows | None = None) -> Iterator[Item]:
+    """Everything in a tree, as a sender would describe it. Raises `AgentError` if something vanishes meanwhile.
+
+    `knows` is asked, in the order of the walk, for the digest of what has a path and a signature: what it knows is not
+    looked at any closer.
+    """
     links = HardLinks()
     for found in walk(root, _vanished, single):
+        known = knows(found.path, signature(found.status)) if knows and _has_one_name(found.status) else None
+        if known is not None:
+            yield Item(found, None, known)
+            continue
         try:
             yield Item(found, _describe(found, links))
         except OSError as error:
             raise from_os(error, found.path) from error
+
+
+def _has_one_name(status: os.stat_result) -> bool:
+    """What has several is described by the first of them, which may not be the one that it was."""
+    return status.st_nlink == 1 or stat.S_ISDIR(status.st_mode)
 
 
 def _describe(found: Found, links: HardLinks) -> Entry | None:
@@ -68,7 +87,8 @@ def content_blocks(item: Item) -> tuple[int, bytes]:
     size = item.found.status.st_size
     fd = open_file(item.found)
     try:
-        block_size = blocks.SMALL if size <= blocks.SMALL else blocks.block_size(item.found.status.st_blocks * 512)
+        allocated = min(size, item.found.status.st_blocks * 512)
+        block_size = blocks.SMALL if size <= blocks.SMALL else blocks.block_size(allocated)
         if size <= blocks.SMALL:
             return block_size, blocks.of_content(os.pread(fd, blocks.SMALL, 0))
         return block_size, blocks.of_file(fd, size, block_size)

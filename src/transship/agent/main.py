@@ -27,6 +27,8 @@ from .walk import Single
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from .manifest import Known
+
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _EVENT_SECONDS = 0.5
 
@@ -205,13 +207,14 @@ class Agent:
     def _manifest(self, request: dict[str, Any]) -> dict[str, Any]:
         """The tree's manifest: `of` the disk, with content if `full`, or of what was sent."""
         tree = self._trees[request["tree"]]
-        if tree.manifest:
-            tree.manifest.close()
+        past = tree.manifest
         if request["of"] == "sent":
-            entries: Iterable[tuple[bytes, bytes]] = ((item[0], item[3]) for item in tree.state or ())
+            entries: Iterable[Known] = ((item[0], item[3], None) for item in tree.state or ())
         else:
-            entries = of_tree(tree.root, tree.single, full=bool(request["full"]))
+            entries = of_tree(tree.root, tree.single, full=bool(request["full"]), past=past)
         tree.manifest = Manifest(entries)
+        if past:
+            past.close()
         return {
             "digest": tree.manifest.digest,
             "entries": tree.manifest.entries,

@@ -308,7 +308,7 @@ def _base(status: os.stat_result, previous: Remembered | None) -> tuple[int, byt
     That is so where the file there has one name only, or is the same as here: then whatever happens to its other names
     happens here as well, and each name that has become another file is replaced on its own.
     """
-    allocated = status.st_blocks * 512
+    allocated = min(status.st_size, status.st_blocks * 512)  # a file system may count its own notes on extents, too
     if previous is None or len(previous.blocks) <= blocks.RECORD.size:
         return blocks.block_size(allocated), None
     size = blocks.block_size(allocated, previous.block_size)
