@@ -1,8 +1,9 @@
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
-from tests.conftest import WITH_LIMITS, MakeLab
+from tests.conftest import WITH_LIMITS, MakeLab, own_name
 from transship.errors import LabError
 from transship.lab import HostOptions, Lab, LabOptions
 from transship.lab.node import Node
@@ -14,13 +15,18 @@ MIB = 1024**2
 
 
 @pytest.fixture(scope="module")
-def server(lab: Lab) -> Node:
-    """h1, with a file of 4 MB behind HTTP."""
-    node = lab.nodes[0]
-    (node.root / "srv/file").write_bytes(bytes(4_000_000))
-    node.spawn(["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/srv"])
-    node.wait_port(8080)
-    return node
+def serving() -> Iterator[Lab]:
+    """Two hosts, of which h1 has a file of 4 MB behind HTTP."""
+    with Lab(LabOptions(name=own_name())) as lab:
+        node = lab.hosts["h1"]
+        (node.root / "srv/file").write_bytes(bytes(4_000_000))
+        node.spawn(["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/srv"])
+        node.wait_port(8080)
+        yield lab
+
+
+def download(lab: Lab) -> float:
+    return fetch(lab.hosts["h2"], lab.hosts["h1"])
 
 
 def fetch(node: Node, server: Node) -> float:
@@ -30,23 +36,23 @@ def fetch(node: Node, server: Node) -> float:
 
 
 @pytest.mark.parametrize("limited", ["h1", "h2"])
-def test_a_rate_holds_for_what_is_sent_and_what_is_received(lab: Lab, server: Node, limited: str) -> None:
-    free = fetch(lab.hosts["h2"], server)
-    lab.hosts[limited].set_rate("40mbit")
-    slow = fetch(lab.hosts["h2"], server)
-    lab.hosts[limited].set_rate("80mbit")
-    faster = fetch(lab.hosts["h2"], server)
-    lab.hosts[limited].set_rate(None)
+def test_a_rate_holds_for_what_is_sent_and_what_is_received(serving: Lab, limited: str) -> None:
+    free = download(serving)
+    serving.hosts[limited].set_rate("40mbit")
+    slow = download(serving)
+    serving.hosts[limited].set_rate("80mbit")
+    faster = download(serving)
+    serving.hosts[limited].set_rate(None)
     assert slow == pytest.approx(5_000_000, rel=0.25)
     assert faster == pytest.approx(10_000_000, rel=0.25)
-    assert fetch(lab.hosts["h2"], server) > free / 10 > faster / 10
+    assert download(serving) > free / 10 > faster / 10
 
 
-def test_a_cut_host_is_not_reached_until_it_is_mended(lab: Lab, server: Node) -> None:
-    server.cut()
-    assert fetch(lab.hosts["h2"], server) == 0
-    server.mend()
-    assert fetch(lab.hosts["h2"], server) > 0
+def test_a_cut_host_is_not_reached_until_it_is_mended(serving: Lab) -> None:
+    serving.hosts["h1"].cut()
+    assert download(serving) == 0
+    serving.hosts["h1"].mend()
+    assert download(serving) > 0
 
 
 def test_dockerd_can_be_stopped_and_started(make_lab: MakeLab) -> None:
