@@ -513,7 +513,7 @@ TAMPERING: dict[str, Callable[[Path], object]] = {
     "size": lambda target: (target / "d/two").write_bytes(b"longer than before"),
     "gone": lambda target: (target / "d/two").unlink(),
     "new": lambda target: (target / "d/three").touch(),
-    "kind": lambda target: (target / "e").replace(target / "d/two"),
+    "replaced": lambda target: (target / "e").replace(target / "d/two"),
     "first": lambda target: (target / "a").touch(),
 }
 
