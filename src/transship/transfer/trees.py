@@ -141,8 +141,8 @@ class PreCopy:
             rounds.append(
                 Round(sum(each.seconds for each in reports), sum(self._unlimited_s(each) for each in reports))
             )
-        for sync in move.made.trees:
-            sync.look_ahead()
+        for opened in move.made.trees:
+            opened.sync.look_ahead()
         predicted = rounds[-1].unlimited_s
         if said == "over-budget":
             self._ask(move, predicted)
