@@ -10,8 +10,11 @@ import pytest
 from tests.conftest import MakeLab, own_name
 from tests.move.conftest import PORT, Hosts, clean, count, run_web, serving, snapshot, wait_for
 from tests.move.test_errors import assert_refused, assert_restored, untouched
+from transship import api
 from transship.lab import HostOptions, Lab, LabOptions
 from transship.lab.node import Node
+from transship.metrics.events import Event
+from transship.plan.options import MoveOptions
 
 pytestmark = pytest.mark.lab
 
@@ -151,11 +154,15 @@ def test_the_limit_of_the_rate_holds_for_running_rounds(hosts: Hosts) -> None:
     hosts.lab.load(hosts.h2, "busybox")
     run_web(hosts.h1, options=("-v", "data:/data"))
     hosts.h1.output(["docker", "exec", "web", "sh", "-c", "head -c 6000000 /dev/urandom > /data/big"])
-    moved = hosts.move("web", "--limit-rate", "3MB/s", "--json")
-    assert moved.code == 0, moved.err
-    (first,) = (phase for phase in moved.result["phases"] if phase["name"] == "round-1")
-    assert first["bytes"] / first["seconds"] < 3_600_000
-    assert moved.result["downtime_s"] < first["seconds"]
+    heard: list[Event] = []
+    journey = api.Journey("web", hosts.address(hosts.h2), hosts.address(hosts.h1), hosts.lab.ssh_config)
+    moved = api.move(journey, MoveOptions(strategy="sync", limit_rate=3e6), listener=heard.append)
+    (first,) = (phase for phase in moved.phases if phase.name == "round-1")
+    assert first.bytes / first.seconds < 3_600_000
+    assert moved.downtime_s < first.seconds
+    told = [event.bytes for event in heard if (event.phase, event.kind) == ("round-1", "progress")]
+    assert len(set(told)) > 2, "nobody was told how far the round was"
+    assert told == sorted(told)
 
 
 def test_without_python_sync_says_what_remains(hosts: Hosts) -> None:

@@ -52,8 +52,8 @@ class Phase:
         self.bytes += count
         self._recorder.emit("progress", self)
 
-    def reach(self, count: int, total: int) -> None:
-        """Say how many bytes have moved until now, of how many that are known of."""
+    def reach(self, count: int, total: int | None) -> None:
+        """Say how many bytes have moved until now, of how many if that is known."""
         self.bytes, self.total = count, total
         self._recorder.emit("progress", self)
 

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,9 +17,9 @@ class Made:
     counts what crossed, by kind of data (`image`, `layer`, `volumes`, `binds`); `sizes` is what that came to on the
     target, where it differs. `loading` says that an image was sent, which is there without a name until it gets those
     that it has on the source. `agents` and `trees` are at work on both hosts (`transfer.relay.Pair` and
-    `transfer.trees.Opened`, which lie above this layer), and `rounds` says what they sent; `path` is the way that the
-    data took, and why. `binds` says where bind mounts lie, and `provided` what was made for them
-    (`transfer.binds.Place` and `Provided`).
+    `transfer.trees.Opened`, which lie above this layer), `heard` is told what the source's agent says meanwhile, and
+    `rounds` says what they sent; `path` is the way that the data took, and why. `binds` says where bind mounts lie,
+    and `provided` what was made for them (`transfer.binds.Place` and `Provided`).
     """
 
     image: str = ""
@@ -36,6 +36,7 @@ class Made:
     loading: bool = False
     fenced: bool = False
     agents: Any = None
+    heard: Callable[[dict[str, Any]], None] | None = None
     trees: list[Any] = field(default_factory=list)
     binds: dict[str, Any] = field(default_factory=dict)
     provided: list[Any] = field(default_factory=list)

@@ -3,9 +3,10 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from transship.errors import CommandError, HostError, TransferError
-from transship.hosts.agent import start_agent
+from transship.hosts.agent import Message, start_agent
 from transship.hosts.base import Host
 from transship.hosts.facts import RootAccess
+from transship.metrics.events import Phase
 from transship.plan.findings import Finding
 from transship.plan.options import PathName
 from transship.plan.rounds import Round, verdict
@@ -68,7 +69,12 @@ class StartAgents:
             else:
                 move.made.path = "direct"
                 return
-        source = move.resources.enter_context(start_agent(move.source, self.root[0]))
+
+        def heard(event: Message) -> None:
+            if move.made.heard is not None:
+                move.made.heard(event)
+
+        source = move.resources.enter_context(start_agent(move.source, self.root[0], heard))
         target = move.resources.enter_context(start_agent(move.target, self.root[1]))
         move.made.agents = AgentPair(source, target)
 
@@ -135,17 +141,32 @@ class PreCopy:
         while (said := verdict(rounds, self.max_downtime_s)) == "again":
             number = len(rounds) + 1
             with move.recorder.phase(f"round-{number}") as phase:
-                reports: list[RoundReport] = [opened.sync.round(rate=self.limit_rate) for opened in move.made.trees]
-                phase.advance(sum(report.bytes_wire for report in reports))
+                reports = self._round(move, phase)
             _account(move, reports, last=False)
             rounds.append(
                 Round(sum(each.seconds for each in reports), sum(self._unlimited_s(each) for each in reports))
             )
-        for opened in move.made.trees:
+        for opened in _opened(move):
             opened.sync.look_ahead()
         predicted = rounds[-1].unlimited_s
         if said == "over-budget":
             self._ask(move, predicted)
+
+    def _round(self, move: Move, phase: Phase) -> list[RoundReport]:
+        """All trees once; what has crossed until now is told as the source's agent says it."""
+        reports: list[RoundReport] = []
+        for opened in _opened(move):
+            before = sum(report.bytes_wire for report in reports)
+
+            def heard(event: Message, before: int = before) -> None:
+                if event.get("event") == "progress":
+                    phase.reach(before + int(event["wire"]), None)
+
+            move.made.heard = heard
+            reports.append(opened.sync.round(rate=self.limit_rate))
+            phase.reach(before + reports[-1].bytes_wire, None)
+        move.made.heard = None
+        return reports
 
     def _unlimited_s(self, report: RoundReport) -> float:
         """What the round would have taken without a limit on its rate, as far as the link's speed is known."""
@@ -181,7 +202,7 @@ class LastRound:
 
     def run(self, move: Move) -> None:
         """Raises `TransferError` if something changes even now."""
-        _account(move, [opened.sync.round(last=True) for opened in move.made.trees], last=True)
+        _account(move, [opened.sync.round(last=True) for opened in _opened(move)], last=True)
 
     def undo(self, move: Move) -> None:
         """As for the rounds before."""
@@ -200,7 +221,7 @@ class VerifyTrees:
 
     def run(self, move: Move) -> None:
         """Raises `TransferError` naming the first path that differs."""
-        for opened in move.made.trees:
+        for opened in _opened(move):
             opened.sync.verify(full=self.full)
             move.made.verified.append(f"{opened.tree} ({'full' if self.full else 'meta'})")
 
@@ -233,6 +254,11 @@ class Announce:
         """The kernel forgets by itself."""
 
 
+def _opened(move: Move) -> list[Opened]:
+    trees: list[Opened] = move.made.trees
+    return trees
+
+
 def _path(host: Host, agent: Asked, tree: Tree, container: str) -> str:
     """Where a host keeps a volume or a writable layer."""
     if tree.kind == "volumes":
@@ -245,7 +271,7 @@ def _path(host: Host, agent: Asked, tree: Tree, container: str) -> str:
 
 
 def _account(move: Move, reports: Sequence[RoundReport], *, last: bool) -> None:
-    for opened, report in zip(move.made.trees, reports, strict=True):
+    for opened, report in zip(_opened(move), reports, strict=True):
         made, tree = move.made, opened.tree
         made.bytes[tree.kind] = made.bytes.get(tree.kind, 0) + report.bytes_wire
         made.sizes[tree.kind] = made.sizes.get(tree.kind, 0) + report.bytes_logical
