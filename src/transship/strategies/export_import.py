@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from transship.lifecycle import CreateContainer
+from transship.creation import CreateContainer
 from transship.plan.checks import PLAIN_RULES, check
 from transship.plan.findings import Finding
 from transship.plan.observation import Observation

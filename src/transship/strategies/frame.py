@@ -3,10 +3,9 @@
 import re
 from dataclasses import replace
 
+from transship.creation import CreateNetwork, CreateVolume
 from transship.hosts.base import Json
 from transship.lifecycle import (
-    CreateNetwork,
-    CreateVolume,
     Fence,
     FreezeSource,
     LetRestart,
