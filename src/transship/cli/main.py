@@ -49,7 +49,7 @@ def common(
         Path | None,
         typer.Option(envvar="TRANSSHIP_SSH_CONFIG", help="Read this instead of ~/.ssh/config.", dir_okay=False),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what every step costs.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what every step took when it ends.")] = False,
     color: Annotated[bool, typer.Option("--color/--no-color", help="Colours where the terminal has them.")] = True,
     _version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
 ) -> None:

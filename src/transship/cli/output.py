@@ -42,9 +42,14 @@ def print_json(data: Mapping[str, Any]) -> None:
 
 
 class Progress:
-    """Shows phases as they run: bars with bytes, rate and time left on a terminal, a line a phase elsewhere."""
+    """Shows phases as they run: bars with bytes, rate and time left on a terminal, a line a phase elsewhere.
+
+    With `verbose` also a line for each phase that ends, with what it took.
+    """
 
     def __init__(self, chosen: Settings) -> None:
+        self._verbose = chosen.verbose
+        self._began: dict[str, float] = {}
         self._stderr = _Screen(stderr=True, no_color=not chosen.color, highlight=False)
         self._bars = progress.Progress(
             progress.TextColumn("{task.description}", markup=False),
@@ -66,14 +71,18 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with suppress(OSError):
-            self._bars.stop()
+            self._stop()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Leave the terminal to somebody else for the length of the block."""
-        self._bars.stop()
+        self._stop()
         yield
         self.__enter__()
+
+    def _stop(self) -> None:
+        if self._bars.live.is_started:  # rich ends the line that it would have begun
+            self._bars.stop()
 
     def show(self, event: Event) -> None:
         """Take note of an event. A terminal that is gone ends the showing, not the move."""
@@ -84,6 +93,8 @@ class Progress:
 
     def _show(self, event: Event) -> None:
         description = printable(event.detail)
+        if self._verbose:
+            self._print_cost(event)
         if not self._stderr.is_terminal:
             if event.kind == "started":
                 self._stderr.print(Text(f"  {event.phase}: {description}".rstrip(": ")), soft_wrap=True)
@@ -93,6 +104,14 @@ class Progress:
             self._bars.update(self._tasks[event.phase], completed=event.bytes, total=event.total)
         else:
             self._bars.remove_task(self._tasks.pop(event.phase))
+
+    def _print_cost(self, event: Event) -> None:
+        if event.kind == "started":
+            self._began[event.phase] = event.at
+        elif event.kind != "progress":
+            took = event.at - self._began.pop(event.phase)
+            state = "failed after" if event.kind == "failed" else "took"
+            self._stderr.print(Text(f"  {event.phase} {state} {took:.3f} s"))
 
 
 def print_findings(out: Console, findings: Iterable[Finding]) -> None:
