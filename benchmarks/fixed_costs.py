@@ -2,11 +2,14 @@
 
     python benchmarks/fixed_costs.py [--repeat 5]
 
-Prints the median of every phase, in seconds, and of the whole command with the start of Python.
+Prints the median of every phase, in seconds, and of the whole command with the start of Python; and how long
+`transship --help` takes.
 """
 
 import argparse
 import os
+import subprocess
+import sys
 import time
 from statistics import median
 
@@ -40,6 +43,13 @@ def measure(hosts: Hosts, strategy: str) -> dict[str, float]:
     return {**phases, "= move": result["total_s"], "= command": command, "downtime": result["downtime_s"]}
 
 
+def help_seconds() -> float:
+    """How long the help takes, as a process of its own."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-m", "transship", "--help"], check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - began
+
+
 def main() -> None:
     """Measure every strategy, and print a column for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -47,6 +57,7 @@ def main() -> None:
     repeat = parser.parse_args().repeat
     with Hosts.up(f"costs-{os.getpid()}") as hosts:
         runs = {strategy: [measure(hosts, strategy) for _ in range(repeat)] for strategy in STRATEGIES}
+    print(f"transship --help: median of {repeat} is {median(help_seconds() for _ in range(repeat)):.3f} s")
     words = dict.fromkeys(word for strategy in STRATEGIES for run in runs[strategy] for word in run)
     print(f"medians of {repeat} moves in seconds; load {os.getloadavg()[0]:.1f}")
     print(f"{'':<16}" + "".join(f"{strategy:>15}" for strategy in STRATEGIES))
