@@ -8,7 +8,7 @@ from transship.plan.observation import Observation, SourceState, TargetState
 from transship.spec.model import ContainerSpec, ImageRef
 
 FACTS = Facts(
-    host="ssh://root@old", daemon_id="A", system="linux", os_name="Debian", architecture="amd64", variant="",
+    host="ssh://root@old", system="linux", os_name="Debian", architecture="amd64", variant="",
     kernel="6.12", docker_version="26.1.5", api_version="1.45", storage_driver="overlay2", image_store="graphdriver",
     docker_root="/var/lib/docker", cgroup_version="2", cgroup_driver="systemd", rootless=False, userns_remap=False,
     security_options=(), memory_bytes=8_000_000_000, cpus=4, experimental=False, live_restore=False,
@@ -34,7 +34,7 @@ SEEN = Observation(
     source_name="ssh://root@old",
     target_name="ssh://root@new",
     source=FACTS,
-    target=replace(FACTS, host="ssh://root@new", daemon_id="B"),
+    target=replace(FACTS, host="ssh://root@new"),
     spec=SPEC,
     state=SourceState("1" * 64, "running", 0, 100_000_000, (), (), {}),
     there=TargetState(

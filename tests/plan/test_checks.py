@@ -141,7 +141,6 @@ def test_a_trap_is_found_and_explained(severity: str, code: str, observed: Obser
         (seen(spec={"host_config": {"LogConfig": {"Type": "none"}}}), MoveOptions()),
         (seen(spec={"image": replace(SPEC.image, platform="linux/386")}), MoveOptions()),
         (seen(spec={"image": replace(SPEC.image, platform="linux")}), MoveOptions()),
-        (seen(target={"daemon_id": "A"}), MoveOptions()),
         (seen(spec={"networks": (BACK,)}, there={"networks": {"back": ELSEWHERE}}), MoveOptions()),
         (
             seen(spec={"networks": (replace(BACK, ipv4="10.8.0.7"),)}, there={"networks": {"back": ELSEWHERE}}),

@@ -30,8 +30,6 @@ class Facts:
     """
 
     host: str
-    daemon_id: str
-    """What tells one daemon from another, whatever its address."""
     system: str
     """The kind of system in Docker's platform words: `linux`."""
     os_name: str
@@ -149,7 +147,6 @@ def _from_docker(version: Json, info: Json) -> Json:
     runc = [part for part in version.get("Components") or () if part.get("Name") == "runc"]
     return {
         "system": version["Os"],
-        "daemon_id": info["ID"],
         "os_name": info["OperatingSystem"],
         "architecture": version["Arch"],
         "variant": _ARM.get(info["Architecture"], ""),

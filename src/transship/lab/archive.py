@@ -13,7 +13,6 @@ from typing import Any
 
 EPOCH = "2026-01-01T00:00:00Z"
 OPAQUE = "trusted.overlay.opaque"
-DIGEST_CHUNK = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
