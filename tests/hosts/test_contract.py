@@ -99,6 +99,25 @@ def test_daemon_tells_what_it_is(bench: Bench) -> None:
 
 
 @ways
+def test_sizes_are_told(bench: Bench) -> None:
+    docker, volume = bench.docker, bench.name("volume")
+    docker.create_volume({"Name": volume})
+    assert docker.volume_sizes()[volume] == 0
+    image = bench.name("image")
+    docker.import_image([pack({"etc/large": bytes(300_000)})], image)
+    (only,) = docker.history(image)
+    assert only["Size"] >= 300_000
+    assert docker.layer_size(bench.container()) == 0
+    with pytest.raises(NotFoundError):
+        docker.layer_size("none-of-that-name")
+
+
+@ways
+def test_a_daemon_without_plugins_lists_none(bench: Bench) -> None:
+    assert bench.docker.plugins() == []
+
+
+@ways
 def test_created_container_is_there_and_not_started(bench: Bench) -> None:
     name = bench.container(Env=["B=own"], Labels={"a": "b"})
     seen = bench.docker.inspect_container(name)

@@ -34,6 +34,10 @@ class Docker(Protocol):
     def version(self) -> Json: ...
     def info(self) -> Json: ...
 
+    def plugins(self) -> list[Json]:
+        """The plugins that are installed, as the API lists them."""
+        ...
+
     # containers
     def containers(self) -> list[Json]:
         """All containers, stopped ones too, as the API lists them."""
@@ -43,6 +47,10 @@ class Docker(Protocol):
 
     def changes(self, ref: str) -> list[Json]:
         """What the writable layer changed: objects with `Path` and `Kind` (0 changed, 1 added, 2 deleted)."""
+        ...
+
+    def layer_size(self, ref: str) -> int:
+        """The bytes in a container's writable layer. The daemon looks at every file of it."""
         ...
 
     def create_container(self, name: str, body: Mapping[str, Any], *, platform: str = "") -> str:
@@ -85,6 +93,10 @@ class Docker(Protocol):
 
     def inspect_image(self, ref: str) -> Json: ...
 
+    def history(self, ref: str) -> list[Json]:
+        """How an image was made, the newest step first; `Size` is what each brought, in bytes."""
+        ...
+
     def pull(self, ref: str, *, platform: str = "", progress: Callable[[int, int], None] | None = None) -> None:
         """Pull `repository:tag` or `repository@digest`. `progress` hears the bytes done and the bytes known so far."""
         ...
@@ -121,6 +133,11 @@ class Docker(Protocol):
         ...
 
     def inspect_volume(self, name: str) -> Json: ...
+
+    def volume_sizes(self) -> dict[str, int]:
+        """The bytes in each volume that lies on this host, by name. The daemon looks at every file of every one."""
+        ...
+
     def create_volume(self, body: Mapping[str, Any]) -> None: ...
 
     def remove_volume(self, name: str) -> None:

@@ -111,6 +111,9 @@ class ApiDocker:
     def info(self) -> Json:
         return self._json("GET", "/info", what="describe itself")
 
+    def plugins(self) -> list[Json]:
+        return self._list("/plugins", what="list plugins")
+
     # containers
     def containers(self) -> list[Json]:
         return self._list("/containers/json", params={"all": 1}, what="list containers")
@@ -120,6 +123,10 @@ class ApiDocker:
 
     def changes(self, ref: str) -> list[Json]:
         return self._list(f"/containers/{_word(ref)}/changes", what=f"list changes in {ref}", timeout=None)
+
+    def layer_size(self, ref: str) -> int:
+        path, what = f"/containers/{_word(ref)}/json", f"measure container {ref}"
+        return int(self._json("GET", path, params={"size": 1}, what=what, timeout=None).get("SizeRw") or 0)
 
     def create_container(self, name: str, body: Mapping[str, Any], *, platform: str = "") -> str:
         params = _given(name=name, platform=platform)
@@ -181,6 +188,9 @@ class ApiDocker:
 
     def inspect_image(self, ref: str) -> Json:
         return self._json("GET", f"/images/{_word(ref)}/json", what=f"inspect image {ref}")
+
+    def history(self, ref: str) -> list[Json]:
+        return self._list(f"/images/{_word(ref)}/history", what=f"tell how image {ref} was made")
 
     def pull(self, ref: str, *, platform: str = "", progress: Callable[[int, int], None] | None = None) -> None:
         repository, tag = _split(ref)
@@ -244,6 +254,11 @@ class ApiDocker:
 
     def inspect_volume(self, name: str) -> Json:
         return self._json("GET", f"/volumes/{_word(name)}", what=f"inspect volume {name}")
+
+    def volume_sizes(self) -> dict[str, int]:
+        used = self._json("GET", "/system/df", params={"type": "volume"}, what="measure the volumes", timeout=None)
+        found = {each["Name"]: (each.get("UsageData") or {}).get("Size", -1) for each in used.get("Volumes") or ()}
+        return {name: size for name, size in found.items() if size >= 0}
 
     def create_volume(self, body: Mapping[str, Any]) -> None:
         self._done("POST", "/volumes/create", body=body, what=f"create volume {body.get('Name', '')}")

@@ -116,6 +116,10 @@ class FakeDocker:
             **self.daemon,
         }  # fmt: skip
 
+    @_request
+    def plugins(self) -> list[Json]:
+        return []
+
     # containers
     @_request
     def containers(self) -> list[Json]:
@@ -131,6 +135,10 @@ class FakeDocker:
         below = self.images.files(self.images.find(container.image))
         kinds = {path: 2 if new is None else int(path not in below) for path, new in container.files.items()}
         return [{"Path": f"/{path}", "Kind": kind} for path, kind in sorted(kinds.items())]
+
+    @_request
+    def layer_size(self, ref: str) -> int:
+        return sum(len(content or b"") for content in self.container(ref).files.values())
 
     @_request
     def create_container(self, name: str, body: Mapping[str, Any], *, platform: str = "") -> str:
@@ -252,6 +260,10 @@ class FakeDocker:
         }  # fmt: skip
 
     @_request
+    def history(self, ref: str) -> list[Json]:
+        return [{"Size": len(self.images.layers[each])} for each in reversed(self.images.find(ref).diff_ids)]
+
+    @_request
     def pull(self, ref: str, *, platform: str = "", progress: Callable[[int, int], None] | None = None) -> None:
         if ref not in self.registry:
             raise NotFoundError(f"the registry has no {ref}", hint="log in to the registry: docker login")
@@ -355,6 +367,10 @@ class FakeDocker:
         if name not in self._volumes:
             raise NotFoundError(f"no such volume: {name}")
         return deepcopy(self._volumes[name])
+
+    @_request
+    def volume_sizes(self) -> dict[str, int]:
+        return dict.fromkeys(self._volumes, 0)
 
     @_request
     def create_volume(self, body: Mapping[str, Any]) -> None:
