@@ -20,6 +20,7 @@ from .entry import (
 )
 from .faults import AgentError, ProtocolError, from_os, shown
 from .opendirs import OpenDirectories, open_below
+from .overlay import not_followed
 from .remove import remove
 from .system import punch_hole, write_zeros
 
@@ -340,6 +341,9 @@ def _dress_node(fd: int, name: bytes, entry: Entry) -> None:
 
 def _set_xattrs(where: int | bytes, entry: Entry) -> None:
     """Make the attributes those of `entry`: others may be there, inherited from the directory's default ACL."""
+    refused = not_followed(entry.xattrs)
+    if refused:
+        raise AgentError(f"{shown(entry.path)}: has {refused}, which overlayfs on this host does not follow", "EPERM")
     follow = isinstance(where, int)
     wanted = dict(entry.xattrs)
     there = dict(read_xattrs(where))
