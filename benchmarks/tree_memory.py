@@ -1,9 +1,10 @@
-"""The agents' memory with a million files, and with one file of 20 GB: `python benchmarks/tree_memory.py`.
+"""The memory of agents and coordinator with one file of 20 GB, one that grows, and a million files.
 
-The large file is sparse, with data in a part of its blocks (`--data` GiB, all over it), to fit on a small disk. What
-counts is the number of blocks that hold data: about half a million for 4 GiB as for 20. Prints the highest resident
-size of each agent (VmHWM) after a first round, one with a few changes and a check, in MiB, and exits with status 1 if
-one is above 250.
+    python benchmarks/tree_memory.py [--gb 20] [--files 1000000] [--folder DIR]
+
+Takes twice the large file on disk: every block of it holds data. The file that grows fourfold keeps the smallest blocks
+for as long as it can, which takes the most notes. Prints the highest resident size (VmHWM) of each process so far after
+a first round, one with a few changes and a check, in MiB, and exits with status 1 if one is above 250.
 """
 
 import argparse
@@ -18,11 +19,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import transship.api  # noqa: F401 - what a coordinator has loaded
 from transship.hosts.agent import BOOTSTRAP, PYTHON, Agent
 from transship.transfer.relay import AgentPair
 from transship.transfer.tree import TreePaths, TreeSync
 
 BOUND_MIB = 250
+PIECE = 1 << 20
+GB = 1_000_000_000
 Process = subprocess.Popen[bytes]
 
 
@@ -36,8 +40,8 @@ def start(name: str) -> tuple[Agent, Process]:
     return agent, process
 
 
-def peak_mib(process: Process) -> float:
-    status = Path(f"/proc/{process.pid}/status").read_text()
+def peak_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     if not found:
         raise SystemExit("the kernel does not tell VmHWM")
@@ -54,23 +58,28 @@ def many_files(root: Path, count: int) -> Callable[[], None]:
     return (root / "one more").touch
 
 
-def large_file(root: Path, gib: int, data_gib: int) -> Callable[[], None]:
-    """Data spread over the file, 256 KiB at a time."""
-    file = root / "large"
+def write_noise(file: Path, size: int) -> None:
+    """Write `size` bytes at the end of a file."""
     dice = random.Random(1)
-    piece = 256 << 10
-    step = piece * gib // data_gib
-    with file.open("wb") as out:
-        out.truncate(gib << 30)
-        for offset in range(0, gib << 30, step):
-            out.seek(offset)
-            out.write(dice.randbytes(piece))
+    with file.open("ab") as out:
+        for offset in range(0, size, PIECE):
+            out.write(dice.randbytes(min(PIECE, size - offset)))
+
+
+def large_file(root: Path, size: int) -> Callable[[], None]:
+    write_noise(root / "large", size)
 
     def change() -> None:
-        with file.open("r+b") as out:
+        with (root / "large").open("r+b") as out:
             out.write(b"changed")
 
     return change
+
+
+def growing_file(root: Path, size: int) -> Callable[[], None]:
+    """Becomes four times as large."""
+    write_noise(root / "large", size)
+    return lambda: write_noise(root / "large", 3 * size)
 
 
 def measure(name: str, make: Callable[[Path], Callable[[], None]], folder: Path) -> bool:
@@ -87,10 +96,12 @@ def measure(name: str, make: Callable[[Path], Callable[[], None]], folder: Path)
         change()
         tree.round(last=True)
         tree.verify()
-        peaks = peak_mib(one), peak_mib(two)
+        peaks = peak_mib(one.pid), peak_mib(two.pid), peak_mib(os.getpid())
         print(
-            f"{name}: {first.entries:,} entries, {first.bytes_logical / 2**30:.1f} GiB sent, "
-            f"{time.perf_counter() - began:.0f} s; source {peaks[0]:.0f} MiB, target {peaks[1]:.0f} MiB"
+            f"{name}: {first.entries:,} entries, {first.bytes_logical / 1e9:.1f} GB sent first, "
+            f"{time.perf_counter() - began:.0f} s; MiB: source {peaks[0]:.0f}, target {peaks[1]:.0f}, "
+            f"coordinator {peaks[2]:.0f}",
+            flush=True,
         )
     shutil.rmtree(source)
     shutil.rmtree(target)
@@ -100,14 +111,14 @@ def measure(name: str, make: Callable[[Path], Callable[[], None]], folder: Path)
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--files", type=int, default=1_000_000)
-    parser.add_argument("--gib", type=int, default=20)
-    parser.add_argument("--data", type=int, default=4, metavar="GiB")
+    parser.add_argument("--gb", type=int, default=20)
     parser.add_argument("--folder", type=Path)
     words = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=words.folder, prefix="tree-memory-") as made:
         results = [
-            measure("large file", lambda root: large_file(root, words.gib, words.data), Path(made)),
             measure("many files", lambda root: many_files(root, words.files), Path(made)),
+            measure("growing file", lambda root: growing_file(root, words.gb * GB // 10), Path(made)),
+            measure("large file", lambda root: large_file(root, words.gb * GB), Path(made)),
         ]
     return 0 if all(results) else 1
 

@@ -114,7 +114,7 @@ def _exactly(source: Callable[[int], bytes], count: int) -> bytes:
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Write every byte of `data` to a pipe."""
+    """Write every byte of `data` to a pipe or a file."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(fd, rest) :]

@@ -6,6 +6,8 @@ import struct
 import tempfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .frames import write_all
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -38,9 +40,8 @@ class Spool:
 
     def _flush(self) -> None:
         data = marshal.dumps(self._pending)
-        rest = memoryview(_LENGTH.pack(len(data)) + data)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
+        write_all(self._fd, _LENGTH.pack(len(data)))
+        write_all(self._fd, data)
         self._pending = []
         self._pending_bytes = 0
 
