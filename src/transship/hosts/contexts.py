@@ -102,7 +102,7 @@ def _json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not JSON", hint="docker context ls tells which context it is") from error
     if not isinstance(value, dict):
         raise UsageError(f"{path} is not what Docker writes there")

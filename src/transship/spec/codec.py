@@ -38,6 +38,6 @@ def understood(document: str) -> Iterator[None]:
         yield
     except KeyError as error:
         raise SpecError(f"{document} lacks {error}") from error
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
         # not the error's own words: they may quote a value
         raise SpecError(f"{document} has a part that Docker would not write so") from error

@@ -1,10 +1,10 @@
 """From inspect documents to a spec."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from transship.spec import fields
-from transship.spec.codec import Json, SpecError
+from transship.spec.codec import Json, understood
 from transship.spec.host_config import normalised
 from transship.spec.merge import IMAGE_FIELDS, said_by_user
 from transship.spec.model import ContainerSpec, ImageRef
@@ -13,6 +13,8 @@ from transship.spec.networks import Surroundings, attachments_of, network_mode_o
 from transship.spec.shape import sparse
 
 __all__ = ["Surroundings", "extract", "image_ref", "network_names", "unknown_fields", "volume_names"]
+
+_DOCUMENT = "Docker's description of the container"
 
 
 def extract(
@@ -29,38 +31,42 @@ def extract(
     them is missing, or a document is not what Docker would answer.
     """
     around = around or Surroundings()
-    try:
+    with understood(_DOCUMENT):
         return _extract(container, image, networks, volumes, around)
-    except KeyError as error:
-        raise SpecError(f"Docker's description of the container lacks {error}") from error
-    except (TypeError, ValueError, AttributeError) as error:
-        # not the error's own words: they may quote a value
-        raise SpecError("Docker's description of the container has a part that Docker would not write so") from error
 
 
 def network_names(container: Json) -> tuple[str, ...]:
-    """The networks whose inspect documents `extract` needs."""
-    return tuple(sorted(container["NetworkSettings"].get("Networks") or {}))
+    """The networks whose inspect documents `extract` needs. Raises `SpecError`."""
+    with understood(_DOCUMENT):
+        return tuple(sorted(container["NetworkSettings"].get("Networks") or {}))
 
 
 def volume_names(container: Json) -> tuple[str, ...]:
-    """The volumes whose inspect documents `extract` needs."""
-    points = container.get("Mounts") or []
-    return tuple(sorted({volume_name(point) for point in points if point["Type"] == "volume"}))
+    """The volumes whose inspect documents `extract` needs. Raises `SpecError`."""
+    with understood(_DOCUMENT):
+        points = container.get("Mounts") or []
+        return tuple(sorted({volume_name(point) for point in points if point["Type"] == "volume"}))
 
 
 def unknown_fields(container: Json) -> tuple[str, ...]:
-    """Fields that say something and that this version does not know, as paths. They are carried as they are."""
-    found = [f"Config.{name}" for name in fields.unknown(sparse(container["Config"]), fields.CONFIG)]
-    found += [f"HostConfig.{name}" for name in fields.unknown(sparse(container["HostConfig"]), fields.HOST_CONFIG)]
+    """Fields that say something and that this version does not know, as paths. They are carried as they are.
+
+    Raises `SpecError`.
+    """
+    with understood(_DOCUMENT):
+        return tuple(_unknown_fields(container))
+
+
+def _unknown_fields(container: Json) -> Iterator[str]:
+    yield from (f"Config.{name}" for name in fields.unknown(sparse(container["Config"]), fields.CONFIG))
+    yield from (f"HostConfig.{name}" for name in fields.unknown(sparse(container["HostConfig"]), fields.HOST_CONFIG))
     health = container["Config"].get("Healthcheck") or {}
-    found += [f"Config.Healthcheck.{name}" for name in fields.unknown(health, fields.HEALTHCHECK)]
+    yield from (f"Config.Healthcheck.{name}" for name in fields.unknown(health, fields.HEALTHCHECK))
     for mount in container["HostConfig"].get("Mounts") or []:
         where = f"HostConfig.Mounts[{mount['Target']}]"
-        found += [f"{where}.{name}" for name in fields.unknown(mount, fields.MOUNT)]
+        yield from (f"{where}.{name}" for name in fields.unknown(mount, fields.MOUNT))
         for part, known in fields.MOUNT_OPTIONS.items():
-            found += [f"{where}.{part}.{name}" for name in fields.unknown(mount.get(part) or {}, known)]
-    return tuple(found)
+            yield from (f"{where}.{part}.{name}" for name in fields.unknown(mount.get(part) or {}, known))
 
 
 def image_ref(image: Json, *, reference: str, id: str) -> ImageRef:  # noqa: A002 - Docker's word

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from transship.spec.codec import Json, SpecError, decode, encode, loads
-from transship.spec.shape import check_config, check_host_config
+from transship.spec.shape import check_config, check_host_config, check_ipam, check_mount_options
 
 VERSION = 1
 """Of the stored form. A reader refuses every other."""
@@ -50,6 +50,9 @@ class Mount:
     mode: tuple[str, ...] = ()
     options: Json = field(default_factory=dict, repr=False)
 
+    def __post_init__(self) -> None:
+        check_mount_options(self.options, f"mounts.{self.target}")
+
 
 @dataclass(frozen=True, slots=True)
 class VolumeSpec:
@@ -83,6 +86,9 @@ class NetworkSpec:
     ipam: Json = field(default_factory=dict, repr=False)
     options: Json = field(default_factory=dict, repr=False)
     labels: Json = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        check_ipam(self.ipam, f"networks.{self.name}.ipam")
 
     @property
     def predefined(self) -> bool:

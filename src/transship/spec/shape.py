@@ -1,8 +1,10 @@
 """What holds for the objects of Docker's API that this package works on."""
 
+from ipaddress import ip_network
 from typing import Any
 
 from transship.spec.codec import Json, SpecError
+from transship.spec.fields import MOUNT_OPTIONS
 
 _TEXT = ("User", "WorkingDir", "StopSignal", "Hostname")
 _TEXTS = ("Env", "Cmd", "Entrypoint")
@@ -26,8 +28,19 @@ def check_config(config: Json, where: str) -> None:
 
 def check_host_config(host_config: Json, where: str) -> None:
     """The same for HostConfig and the published ports in it."""
-    _check(host_config, ("UTSMode",), where, _is_text)
+    _check(host_config, ("UTSMode", "Runtime", "PidMode", "IpcMode"), where, _is_text)
     _check(host_config, ("PortBindings",), where, _is_port_map)
+    _check(host_config, ("LogConfig",), where, _is_log_config)
+
+
+def check_mount_options(options: Json, where: str) -> None:
+    """The same for the rest of a structured mount."""
+    _check(options, tuple(MOUNT_OPTIONS), where, lambda value: isinstance(value, dict))
+
+
+def check_ipam(ipam: Json, where: str) -> None:
+    """The same for a network's pools of addresses."""
+    _check(ipam, ("Config",), where, lambda value: isinstance(value, list) and all(map(_is_pool, value)))
 
 
 def _check(document: Json, keys: tuple[str, ...], where: str, fits: Any) -> None:
@@ -45,6 +58,20 @@ def _is_port_map(value: object) -> bool:
         key.partition("/")[0].isdecimal() and isinstance(bindings, list) and all(map(_is_binding, bindings))
         for key, bindings in value.items()
     )
+
+
+def _is_log_config(value: object) -> bool:
+    return isinstance(value, dict) and _is_text(value.get("Type", ""))
+
+
+def _is_pool(value: object) -> bool:
+    if not isinstance(value, dict) or not _is_text(value.get("Subnet", "")):
+        return False
+    try:
+        ip_network(value.get("Subnet") or "0.0.0.0/0", strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_binding(value: object) -> bool:
