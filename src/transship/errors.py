@@ -4,6 +4,7 @@ TransshipError                  exit  our own bug, if nothing below fits: 1
 |-- UsageError                     2  the words of the call are wrong
 |-- RefusedError                   3  something forbids it; nothing was touched
 |   |-- PreflightError                 a finding of the plan
+|   |-- LockedError                    another move of the same things is under way
 |   `-- HostError                      a host cannot be used
 |       |-- UnreachableError               no connection
 |       |-- HostKeyError                   the host is not the one that is known by this name
@@ -55,6 +56,10 @@ class RefusedError(TransshipError):
 
 class PreflightError(RefusedError):
     """A finding of the plan forbids the move."""
+
+
+class LockedError(RefusedError):
+    """Another move holds the container, a volume or the name that this one needs."""
 
 
 class HostError(RefusedError):

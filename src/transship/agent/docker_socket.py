@@ -1,32 +1,22 @@
 from __future__ import annotations
 
 import http.client
-import os
 import socket
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
+from .docker_api import socket_path
 from .faults import AgentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_USUAL = "/var/run/docker.sock"
-
 
 class _Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(_path())
-
-
-def _path() -> str:
-    """Where this host's daemon listens: where the user says, at the usual place, or where a rootless one does."""
-    url = os.environ.get("DOCKER_HOST", "")
-    if url.startswith("unix://"):
-        return url[len("unix://") :]
-    return _USUAL if os.path.exists(_USUAL) else os.path.join(os.environ.get("XDG_RUNTIME_DIR", "/"), "docker.sock")
+        self.sock.connect(socket_path())
 
 
 @contextmanager

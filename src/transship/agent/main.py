@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import cgroup, compress, control, frames, places, records
 from .faults import AgentError, ProtocolError, from_os, shown
 from .frames import RECORDS, REPLY, REQUEST, STATE, Frame, write_all
+from .keeper import Keeper
 from .known import Adoption, describe
 from .layer import upper_directory
 from .manifest import STEP, Manifest, of_tree
@@ -53,6 +54,7 @@ class Agent:
         self._link = 0.0
         self._busy = False
         self._peer: Peer | None = None
+        self._keeper = Keeper(_STDIN)
         self._requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "open": self._open,
             "send": self._send,
@@ -71,10 +73,20 @@ class Agent:
             "kill": self._kill,
             "connect": self._connect,
             "pass": self._pass,
+            **self._keeper.requests,
         }
 
     def run(self) -> None:
-        """Say hello, then serve. Returns when standard input ends between requests; raises `AgentError`."""
+        """Say hello, then serve. Returns when standard input ends between requests; raises `AgentError`.
+
+        However it ends: a keeper first does by itself what is left to do.
+        """
+        try:
+            self._serve()
+        finally:
+            self._keeper.leave()
+
+    def _serve(self) -> None:
         self._reply(
             {
                 "hello": frames.VERSION,
@@ -84,7 +96,7 @@ class Agent:
             }
         )
         while True:
-            frame = _frame()
+            frame = frames.read(self._keeper.read)
             if frame is None:
                 return
             if frame.type != REQUEST:
@@ -121,11 +133,14 @@ class Agent:
         return self._peer
 
     def watch(self) -> None:
-        """End this process as soon as nobody holds the other end of standard input while a request keeps it busy."""
+        """End this process as soon as nobody holds the other end of standard input while a request keeps it busy.
+
+        A keeper on duty stays: it has something to do then.
+        """
         poll = select.poll()
         poll.register(_STDIN, 0)
         poll.poll()
-        if self._busy:
+        if self._busy and not self._keeper.on_duty:
             os._exit(1)
 
     def _reply(self, message: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@ import io
 import json
 import os
 import secrets
+import select
 import subprocess
 import threading
 import zipfile
@@ -96,6 +97,8 @@ class Agent:
         """What is to be done when the agent has ended."""
         self.codecs: frozenset[int] = frozenset()
         """How this agent can compress (numbers as in its frames, the best the highest, 0 not at all)."""
+        self.patience_s: float | None = None
+        """How long the agent may be silent while an answer is awaited; None: for ever."""
 
     def greet(self) -> None:
         """Send the program and wait until it runs. Raises `CommandError` when it does not."""
@@ -111,7 +114,7 @@ class Agent:
 
     def request(self, do: str, **fields: Value) -> None:
         """Ask for something. The answer is to be read with `reply`, or frame by frame with `head`."""
-        message = json.dumps(_plain({"do": do, **fields}), ensure_ascii=False)
+        message = json.dumps({"do": do, **fields}, ensure_ascii=False)
         self.write(frames.encode(frames.Frame(frames.REQUEST, 0, message.encode())))
 
     def call(self, do: str, **fields: Value) -> Message:
@@ -135,13 +138,17 @@ class Agent:
 
     def message(self, head: Head) -> Message:
         """Read the object in a reply that begins so. Raises `TransferError` where it says that something failed."""
+        return checked(self.host, self.answer(head))
+
+    def answer(self, head: Head) -> Message:
+        """Read the object in a reply that begins so, whatever it says. Raises `TransferError` where there is none."""
         try:
             found = json.loads(frames.read_body(self._read, head).payload)
         except (ProtocolError, OSError, ValueError) as error:
             raise self.lost(str(error)) from error
         if head.type != REPLY or not isinstance(found, dict):
             raise self.lost("it answers out of turn")
-        return checked(self.host, found)
+        return found
 
     @property
     def output(self) -> int:
@@ -162,6 +169,11 @@ class Agent:
             left -= moved
 
     def _read(self, limit: int) -> bytes:
+        if self.patience_s is not None:
+            poll = select.poll()
+            poll.register(self._stdout, select.POLLIN)
+            if not poll.poll(self.patience_s * 1000):
+                raise TimeoutError(f"it has said nothing for {self.patience_s:g} s")
         return os.read(self._stdout.fileno(), limit)
 
     def write(self, data: bytes) -> None:
@@ -236,13 +248,6 @@ def checked(host: str, answer: Message) -> Message:
         hint = _HINTS.get(str(answer.get("code")), "").format(host=host)
         raise TransferError(f"on {host}: {answer['error']}", hint=hint)
     return answer
-
-
-def _plain(value: Value) -> Value:
-    """JSON that Python reads as it stands: true and false are 1 and 0."""
-    if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
-    return int(value) if isinstance(value, bool) else value
 
 
 def start_agent(host: Host, root: RootAccess, on_event: Callable[[Message], None] = lambda _: None) -> Agent:
