@@ -1,7 +1,8 @@
-"""Dataclasses to JSON and back. What comes back is checked against the types: what was stored may have become anything."""
+"""Dataclasses to JSON and back. What comes back is checked against the types: a stored text may be anything."""
 
 import dataclasses
 import json
+import types
 import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -69,6 +70,8 @@ def _decode(kind: Any, value: object, where: str) -> object:
         if value not in arguments:
             raise MalformedError(f"{where} is none of {', '.join(arguments)}")
         return value
+    if origin in {types.UnionType, typing.Union}:  # of one kind and None
+        return None if value is None else _decode(arguments[0], value, where)
     if origin is not None:
         return {key: _decode(arguments[1], item, f"{where}[…]") for key, item in _expect(dict, value, where).items()}
     return value if kind is Any else _expect(kind, value, where)
