@@ -98,16 +98,17 @@ class Rescue:
         self._serves(self._migration.target)
 
     def _serves(self, container: str) -> None:
-        """Have a container run, if it did at the begin, and restart as it did."""
+        """Have a container restart as it did, and run if it did, at the begin."""
         found = self._docker.inspect(container)
-        if self._migration.running:
-            if found["State"]["Paused"]:
-                self._docker.unpause(container)
-            elif not found["State"]["Running"]:
-                self._docker.start(container)
         wanted, has = self._migration.restart_policy, found["HostConfig"].get("RestartPolicy") or {}
         if ((has.get("Name") or "no"), has.get("MaximumRetryCount") or 0) != tuple(wanted.values()):
             self._docker.set_restart_policy(container, wanted)
+        if not self._migration.running:
+            return
+        if found["State"]["Paused"]:
+            self._docker.unpause(container)
+        elif not found["State"]["Running"]:
+            self._docker.start(container)
 
     def _rename(self) -> None:
         name = self._migration.retired_name

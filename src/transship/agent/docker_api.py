@@ -14,7 +14,6 @@ _USUAL = "/var/run/docker.sock"
 _ROOTLESS = "/run/user"
 _PATIENCE_S = 60.0
 _LONGEST = 8 << 20
-_SENTENCE = 300
 _REDIRECTED, _SO_ALREADY, _CONFLICT, _SERVER_FAILS = 300, 304, 409, 500
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
 
@@ -92,7 +91,8 @@ class Docker:
         if code < _REDIRECTED or code == _SO_ALREADY or code in accepted:
             return found
         fault = UnavailableError if code >= _SERVER_FAILS else AgentError
-        raise fault(f"Docker refuses {method} {path} ({code}): {_said(found)}", "EDOCKER")
+        # Its own words may repeat what the container is told on its command line: they are in its log.
+        raise fault(f"Docker answers {code} to {method} {path}", "EDOCKER")
 
 
 def _exchange(path: str, request: bytes, patience: float) -> bytes:
@@ -109,14 +109,6 @@ def _exchange(path: str, request: bytes, patience: float) -> bytes:
             parts.append(part)
             left -= len(part)
     raise OSError(f"an answer of more than {_LONGEST} bytes")
-
-
-def _said(body: bytes) -> str:
-    try:
-        words = str(control.loads(body).get("message", ""))
-    except ProtocolError:
-        words = body.decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else " " for c in words[:_SENTENCE]).strip()
 
 
 def find(daemon: str) -> Docker:

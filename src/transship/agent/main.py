@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import cgroup, compress, control, frames, places, records
+from . import cgroup, compress, control, frames, places, records, requests
 from .faults import AgentError, ProtocolError, from_os, shown
 from .frames import RECORDS, REPLY, REQUEST, STATE, Frame, write_all
 from .keeper import Keeper
@@ -102,6 +102,7 @@ class Agent:
             if frame.type != REQUEST:
                 raise ProtocolError("a frame came that no request had announced")
             request = control.request(frame.payload)
+            requests.check(request)
             action = self._requests.get(request["do"])
             if action is None:
                 raise ProtocolError(f"there is no request {request['do']!r}")

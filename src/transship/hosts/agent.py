@@ -105,7 +105,10 @@ class Agent:
         try:
             program = archive()
             self.write(b"%08x" % len(program) + program)
-            self.codecs = frozenset(self.reply()["codecs"])
+            codecs = self.reply().get("codecs")
+            if not isinstance(codecs, list) or not all(isinstance(each, int) for each in codecs):
+                raise self.lost("it greets as no agent of this version does")
+            self.codecs = frozenset(codecs)
         except TransferError as error:
             raise CommandError(
                 f"the agent does not start on {self.host}: {error}",
@@ -144,7 +147,7 @@ class Agent:
         """Read the object in a reply that begins so, whatever it says. Raises `TransferError` where there is none."""
         try:
             found = json.loads(frames.read_body(self._read, head).payload)
-        except (ProtocolError, OSError, ValueError) as error:
+        except (ProtocolError, OSError, ValueError, RecursionError) as error:
             raise self.lost(str(error)) from error
         if head.type != REPLY or not isinstance(found, dict):
             raise self.lost("it answers out of turn")
@@ -221,7 +224,7 @@ class Agent:
         for line in self._stderr:
             try:
                 event = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 event = None
             if isinstance(event, dict):
                 self._on_event(event)

@@ -1,6 +1,9 @@
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import Literal, Self
 
 from transship.errors import HostError, LockedError, StepError, TransferError
@@ -18,6 +21,17 @@ _ANSWER_S = 30.0
 """How long an answer may take that is given when something is on disk: the disk may be busy with what is moved."""
 
 _CODE_LOCKED = "ELOCKED"
+_LEAVE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request that waits for its turn, and its answer, whatever that says."""
+
+    do: str
+    fields: dict[str, Value]
+    patience_s: float
+    answer: "Future[Message]" = field(default_factory=Future)
 
 
 class Keeper:
@@ -27,17 +41,23 @@ class Keeper:
     the length of its lease, or its connection ends (`close` without `end` is that), it sees to it by itself that the
     container serves: see docs/agent.md. What was acknowledged is on the host's disk.
 
-    Used by several threads. Every call raises `TransferError` when the keeper is lost or refuses; when it was lost,
-    `lost` says why, and all that is known is that it may have acted.
+    May be used by several threads. Every call raises `TransferError` where the keeper refuses, which changes nothing,
+    or is lost: then `lost` says why, it may have acted, and every later call fails as well. A call that is interrupted
+    (Ctrl-C) may still be carried out; the next one is answered after it.
     """
 
     def __init__(self, agent: Agent, lease_s: float) -> None:
         self._agent = agent
         self._lease_s = lease_s
-        self._calls = threading.Lock()
         self._lost = ""
-        self._ended = threading.Event()
-        self._beats = threading.Thread(target=self._beat, name=f"keeper of {agent.host}", daemon=True)
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._open = True
+        self._door = threading.Lock()
+        """Held to put a call: none comes behind the one that ends the line."""
+        self._on_duty = False
+        # Of its own, so that an exception that comes from outside never parts a request from its answer.
+        self._line = threading.Thread(target=self._speak, name=f"keeper on {agent.host}", daemon=True)
+        self._line.start()
 
     @property
     def host(self) -> str:
@@ -55,14 +75,11 @@ class Keeper:
         A lock is any text: `container:ID`, `volume:NAME`, `name:NAME`. One more is taken for the migration itself.
         Raises `LockedError` where one is still held by another move after `patience_s` seconds; then none is taken.
         """
-        answer = self._ask(
-            _ANSWER_S + patience_s, "keep",
-            record=record, side=side, locks=list(locks), lease=self._lease_s, patience=patience_s,
-        )  # fmt: skip
+        terms = {"side": side, "locks": list(locks), "lease": self._lease_s, "patience": patience_s}
+        answer = self._ask(_Call("keep", {"record": record, **terms}, _ANSWER_S + patience_s))
         if answer.get("code") == _CODE_LOCKED:
             raise _locked(self.host, answer)
         checked(self.host, answer)
-        self._beats.start()
 
     def write(self, record: Json) -> None:
         """Have the whole record on the host's disk, with its stage."""
@@ -92,19 +109,19 @@ class Keeper:
 
     def end(self, outcome: str, detail: str = "") -> None:
         """The migration has ended: that is written down, the locks are dropped, the keeper is on duty no longer."""
-        self._ended.set()
         self._call("end", outcome=outcome, detail=detail)
 
     def close(self) -> None:
         """End the connection to the keeper, which acts by its stage then, unless `end` came before. Twice is fine."""
-        self._ended.set()
-        if self._beats.is_alive():
-            self._beats.join()
-        with self._calls:
-            self._lost = self._lost or f"the keeper on {self.host} was closed"
-            # A host that is out of reach, or whose keeper is still at work, keeps what started the agent there.
-            with suppress(StepError, HostError):
-                self._agent.close()
+        with self._door:
+            if self._open:
+                self._calls.put(None)
+            self._open = False
+        self._line.join(_LEAVE_S)
+        # A host that is out of reach, or whose keeper is still at work, keeps what started the agent there.
+        with suppress(StepError, HostError):
+            self._agent.close()
+        self._line.join()
 
     def __enter__(self) -> Self:
         return self
@@ -112,29 +129,45 @@ class Keeper:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _beat(self) -> None:
-        while not self._ended.wait(self._lease_s / _BEATS_PER_LEASE):
+    def _call(self, do: str, **fields: Value) -> Message:
+        return checked(self.host, self._ask(_Call(do, fields, _ANSWER_S)))
+
+    def _ask(self, call: _Call) -> Message:
+        with self._door:
+            if not self._open:
+                raise TransferError(f"the keeper on {self.host} was closed before this call")
+            self._calls.put(call)
+        return call.answer.result()
+
+    def _speak(self) -> None:
+        """Carry out calls until `close`; where none come while the keeper is on duty, say that somebody is there."""
+        while call := self._next():
             try:
-                checked(self.host, self._ask(self._lease_s, "beat"))
+                call.answer.set_result(self._exchange(call))
             except TransferError as error:
                 self._lost = self._lost or str(error)
-                return
+                call.answer.set_exception(error)
+            except Exception as error:  # noqa: BLE001 - it is raised where the call was made
+                call.answer.set_exception(error)
+        self._lost = self._lost or f"the keeper on {self.host} was closed"
 
-    def _call(self, do: str, **fields: Value) -> Message:
-        return checked(self.host, self._ask(_ANSWER_S, do, **fields))
+    def _next(self) -> _Call | None:
+        pause = self._lease_s / _BEATS_PER_LEASE if self._on_duty and not self._lost else None
+        try:
+            return self._calls.get(timeout=pause)
+        except Empty:
+            return _Call("beat", {}, self._lease_s)
 
-    def _ask(self, patience_s: float, do: str, **fields: Value) -> Message:
-        """Ask and return the answer, whatever it says. Raises `TransferError` where there is none; then it is lost."""
-        with self._calls:
-            if self._lost:
-                raise TransferError(self._lost)
-            self._agent.patience_s = patience_s
-            try:
-                self._agent.request(do, **fields)
-                return self._agent.answer(self._agent.head())
-            except TransferError as error:
-                self._lost = str(error)
-                raise
+    def _exchange(self, call: _Call) -> Message:
+        """Raises `TransferError` where there is no answer."""
+        if self._lost:
+            raise TransferError(self._lost)
+        self._agent.patience_s = call.patience_s
+        self._agent.request(call.do, **call.fields)
+        answer = self._agent.answer(self._agent.head())
+        if "error" not in answer:
+            self._on_duty = call.do == "keep" or (self._on_duty and call.do != "end")
+        return answer
 
 
 def start_keeper(host: Host, root: RootAccess, *, lease_s: float = LEASE_S) -> Keeper:
