@@ -82,9 +82,9 @@ def transship(source: End, target: End) -> int:
     found = source.host.docker.inspect_image(IMAGE)
     image = image_ref(found, reference=IMAGE, id=found["Id"])
     step = ProvideImage(image, found["Size"], ends_of(source.facts, target.facts), pull=False)
-    move = Move("bench", source.host, target.host, Recorder())
+    move = under_way(source.host, target.host)
     step.run(move)
-    return move.made.bytes["image"]
+    return move.measured.bytes["image"]
 
 
 def by_hand(source: End, target: End, config: str) -> int:

@@ -23,7 +23,8 @@ from transship.hosts.open import open_host
 from transship.hosts.ssh import SshHost
 from transship.lab import HostOptions, Lab, LabOptions
 from transship.transfer.direct import connect
-from transship.transfer.relay import AgentPair, Pair
+from transship.hosts.pair import Pair
+from transship.transfer.relay import AgentPair
 from transship.transfer.tree import TreePaths, TreeSync
 
 FROM, TO = "/var/lib/docker/path-from", "/var/lib/docker/path-to"

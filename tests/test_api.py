@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from transship import api, lifecycle
+from transship import api, lifecycle, undo
 from transship.errors import (
     DockerError,
     NeedsRecoveryError,
@@ -31,7 +31,8 @@ WRITTEN = {"srv/data": b"what the container wrote"}
 
 @pytest.fixture
 def settled_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container in memory does not fall over by itself: there is nothing to wait for."""
+    """In memory no container falls over by itself and no host comes back: there is nothing to wait for."""
+    monkeypatch.setattr(undo, "PATIENCE_S", 0.0)
     monkeypatch.setattr(lifecycle, "SETTLE_S", 0.0)
 
 

@@ -1,175 +1,167 @@
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from transship import engine
+from tests.custody import Told, moving
+from transship import engine, undo
 from transship.errors import (
-    DockerError,
+    LockedError,
     NeedsRecoveryError,
     RolledBackError,
     SourceNotRetiredError,
     TransferError,
     TransshipError,
+    UnreachableError,
 )
 from transship.hosts.fake import FakeHost
-from transship.metrics.events import Event, Recorder
+from transship.hosts.fake_images import pack
+from transship.metrics.events import Event, Listener
 from transship.plan.steps import Move, Plan
 
 
 @dataclass
 class Note:
-    """A step that writes down what is done to it, and fails where it is told to."""
+    """A step that writes down that it runs, does something, and fails where it is told to."""
 
     name: str
-    log: list[str]
     fails: BaseException | None = None
-    undo_fails: BaseException | None = None
-    guards: bool = False
     phase: str = "note"
-    interrupts: bool = False
+    then: Callable[[Move], object] = str
 
     def describe(self) -> str:
         return self.name
 
     def run(self, move: Move) -> None:
-        self.log.append(f"run {self.name}")
-        if self.interrupts:
-            os.kill(os.getpid(), signal.SIGINT)
+        assert isinstance(move.custody, Told)
+        move.custody.log.append(self.name)
+        self.then(move)
         if self.fails:
             raise self.fails
 
-    def undo(self, move: Move) -> None:
-        self.log.append(f"undo {self.name}")
-        if self.interrupts:
-            os.kill(os.getpid(), signal.SIGINT)
-        if self.undo_fails:
-            raise self.undo_fails
+
+def hosts() -> tuple[FakeHost, FakeHost]:
+    """Two hosts; the container of `tests.custody.RECORD` runs on the first."""
+    source, target = FakeHost("old"), FakeHost("new")
+    source.docker.images.add([pack({"bin/web": b""})], name="web:1")
+    source.docker.create_container("web", {"Image": "web:1"})
+    source.docker.container("web").id = "a" * 64
+    return source, target
 
 
-def move() -> Move:
-    return Move("0" * 8, FakeHost("old"), FakeHost("new"), Recorder())
+def move(*listeners: Listener) -> tuple[Move, list[str]]:
+    told = Told()
+    return moving(*hosts(), *listeners, custody=told), told.log
 
 
 def plan(prepare: list[Note], cutover: list[Note], retire: list[Note]) -> Plan:
     return Plan("stop-start", prepare, cutover, retire)
 
 
-def test_steps_run_in_order_and_nothing_is_undone_when_all_goes_well() -> None:
-    log: list[str] = []
-    engine.run(plan([Note("a", log)], [Note("b", log)], [Note("c", log)]), move())
-    assert log == ["run a", "run b", "run c"]
+def test_steps_run_in_order_with_the_point_of_no_return_before_the_source_retires() -> None:
+    under_way, log = move()
+    engine.run(plan([Note("a")], [Note("b")], [Note("c")]), under_way)
+    assert log == ["claim", "a", "b", "committed", "c", "moved"]
 
 
-def test_a_failure_undoes_everything_that_was_begun_newest_first() -> None:
-    log: list[str] = []
-    steps = [Note("a", log), Note("b", log, fails=TransferError("the link is cut", hint="mend it")), Note("c", log)]
-    with pytest.raises(
-        RolledBackError, match="the link is cut; all was undone, and the source on old was not touched"
-    ) as caught:
-        engine.run(plan(steps, [], []), move())
-    assert log == ["run a", "run b", "undo b", "undo a"]
-    assert caught.value.hint == "mend it"
-    assert isinstance(caught.value.__cause__, TransferError)
+def test_what_another_migration_holds_is_not_touched() -> None:
+    under_way, log = move()
+
+    def refuse() -> None:
+        raise LockedError("a move of web is under way")
+
+    under_way.custody.claim = refuse  # type: ignore[method-assign]
+    with pytest.raises(LockedError):
+        engine.run(plan([Note("a")], [], []), under_way)
+    assert log == []
 
 
-@pytest.mark.parametrize("cause", [KeyboardInterrupt(), KeyError("a bug"), SystemExit(1)])
-def test_whatever_ends_a_move_before_the_point_of_no_return_is_undone(cause: BaseException) -> None:
-    log: list[str] = []
-    with pytest.raises(RolledBackError):
-        engine.run(plan([Note("a", log)], [Note("b", log, fails=cause)], [Note("c", log)]), move())
-    assert log == ["run a", "run b", "undo b", "undo a"]
+@pytest.mark.parametrize("cause", [TransferError("the link is cut", hint="mend it"), KeyError("a bug"), SystemExit(1)])
+def test_whatever_ends_a_move_while_the_source_serves_leaves_it_untouched(cause: BaseException) -> None:
+    under_way, log = move()
+    with pytest.raises(RolledBackError, match="all was undone, and the source on old was not touched") as caught:
+        engine.run(plan([Note("a"), Note("b", fails=cause)], [Note("c")], []), under_way)
+    assert log == ["claim", "a", "b", "rolled-back"]
+    assert caught.value.hint == getattr(cause, "hint", "")
+    assert caught.value.__cause__ is cause
 
 
-def test_an_undo_that_fails_is_reported_and_the_others_are_still_undone() -> None:
-    log: list[str] = []
-    steps = [Note("a", log), Note("b", log, undo_fails=DockerError("in use")), Note("c", log, fails=DockerError("no"))]
-    with pytest.raises(RolledBackError, match=r"could not be undone: b \(in use\)"):
-        engine.run(plan(steps, [], []), move())
-    assert log[-3:] == ["undo c", "undo b", "undo a"]
+def test_what_cannot_be_removed_is_named_and_the_rest_is_removed() -> None:
+    under_way, log = move()
+    docker = under_way.target.docker
+    docker.create_volume({"Name": "data"})
+    docker.create_volume({"Name": "more"})
+    under_way.made.volumes += ["data", "more"]
+    assert isinstance(under_way.target, FakeHost)
+    under_way.target.docker.fail("remove_volume", KeyError("a bug"))
+    with pytest.raises(RolledBackError, match=r"could not be removed: the volume data \(.*a bug") as caught:
+        engine.run(plan([Note("a", fails=TransferError("no"))], [], []), under_way)
+    assert "recover 0badcafe" in caught.value.hint
+    assert "rolled-back" not in log, "something is left to do"
+    with pytest.raises(TransshipError):
+        docker.inspect_volume("more")
 
 
-def test_where_a_guarding_undo_fails_nothing_before_it_is_undone() -> None:
-    log: list[str] = []
-    stop = Note("stop", log, guards=True)
-    start = Note("start", log, guards=True, undo_fails=DockerError("no answer"))
-    with pytest.raises(NeedsRecoveryError, match=r"start \(no answer\)"):
-        engine.run(plan([], [stop, start, Note("healthy", log, fails=TransferError("sick"))], []), move())
-    assert "undo stop" not in log
+def test_while_the_target_cannot_be_proven_stopped_nothing_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(undo, "PATIENCE_S", 0.0)
+    under_way, log = move()
+    under_way.made.volumes.append("data")
+    under_way.target.docker.create_volume({"Name": "data"})
+
+    def lose(_: Move) -> None:
+        assert isinstance(under_way.target, FakeHost)
+        under_way.made.container = "b" * 64
+        for _each in range(3):
+            under_way.target.docker.fail("set_restart_policy", UnreachableError("gone"))
+
+    steps = [Note("release", then=lambda each: each.custody.advance("released")), Note("start", then=lose)]
+    with pytest.raises(NeedsRecoveryError, match="could not be undone: gone") as caught:
+        engine.run(plan([], [*steps, Note("healthy", fails=TransferError("sick"))], []), under_way)
+    assert "recover 0badcafe" in caught.value.hint
+    assert "reclaim" not in log
+    assert under_way.custody.record.stage == "released"
+    assert under_way.target.docker.inspect_volume("data")
 
 
 def test_a_failure_after_the_point_of_no_return_undoes_nothing() -> None:
-    log: list[str] = []
+    under_way, log = move()
     with pytest.raises(SourceNotRetiredError, match="serves on new"):
-        engine.run(plan([Note("a", log)], [], [Note("c", log, fails=DockerError("no"))]), move())
-    assert log == ["run a", "run c"]
+        engine.run(plan([Note("a")], [], [Note("c", fails=TransferError("no"))]), under_way)
+    assert log == ["claim", "a", "committed", "c"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_cancels_and_later_ones_do_not_cut_the_undo_short(number: signal.Signals) -> None:
-    log: list[str] = []
-
-    @dataclass
-    class Signalled(Note):
-        def run(self, move: Move) -> None:
-            super().run(move)
+    def again(event: Event) -> None:
+        if event.phase == "undo" and event.kind == "started":
             os.kill(os.getpid(), number)
 
     before = signal.getsignal(signal.SIGINT)
-    steps = [Note("a", log), Signalled("b", log), Note("c", log)]
-    undoing = Note("u", log)
+    under_way, log = move(again)
+    steps = [Note("a"), Note("b", then=lambda _: os.kill(os.getpid(), number)), Note("c")]
     with pytest.raises(RolledBackError, match="interrupted"):
-        engine.run(plan([undoing, *steps], [], []), move())
-    assert log == ["run u", "run a", "run b", "undo b", "undo a", "undo u"]
+        engine.run(plan(steps, [], []), under_way)
+    assert log == ["claim", "a", "b", "rolled-back"]
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_second_interrupt_during_the_undo_changes_nothing() -> None:
-    log: list[str] = []
-    first = Note("a", log)
-    second = Note("b", log, interrupts=True)
-    with pytest.raises(RolledBackError):
-        engine.run(plan([first, second], [], []), move())
-    assert log == ["run a", "run b", "undo b", "undo a"]
-
-
 def test_a_listener_that_fails_does_not_keep_the_undo_from_being_done() -> None:
-    log: list[str] = []
-
     def gone(event: Event) -> None:
         if event.phase == "stop":
             raise OSError("the terminal is gone")
 
-    under_way = move()
-    under_way.recorder.listeners.append(gone)
+    under_way, log = move(gone)
     with pytest.raises(RolledBackError):
-        engine.run(plan([Note("a", log)], [Note("b", log, phase="stop")], []), under_way)
-    assert log == ["run a", "undo b", "undo a"]
+        engine.run(plan([Note("a")], [Note("b", phase="stop")], []), under_way)
+    assert log[-1] == "rolled-back"
 
 
 def test_every_step_is_a_phase_of_its_own_word() -> None:
-    under_way = move()
-    steps = [Note("a", [], phase="create"), Note("b", [], phase="", fails=TransshipError("x"))]
+    under_way, _ = move()
+    steps = [Note("a", phase="create"), Note("b", phase="", fails=TransshipError("x"))]
     with pytest.raises(RolledBackError):
         engine.run(plan(steps, [], []), under_way)
-    assert [(record.name, record.failed) for record in under_way.recorder.phases] == [
-        ("create", False),
-        ("undo", False),
-    ]
-
-
-def test_the_service_comes_back_before_anything_is_cleaned_up() -> None:
-    log: list[str] = []
-    prepare = [Note("network", log)]
-    cutover = [
-        Note("stop", log, guards=True),
-        Note("image", log),
-        Note("container", log),
-        Note("start", log, guards=True),
-        Note("healthy", log, fails=DockerError("sick")),
-    ]
-    with pytest.raises(RolledBackError, match="runs as before"):
-        engine.run(plan(prepare, cutover, []), move())
-    undone = [line.removeprefix("undo ") for line in log if line.startswith("undo")]
-    assert undone == ["start", "stop", "healthy", "container", "image", "network"]
+    phases = [(record.name, record.failed) for record in under_way.recorder.phases]
+    assert phases == [("claim", False), ("create", False), ("undo", False)]

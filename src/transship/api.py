@@ -17,12 +17,15 @@ from transship.errors import (
     StepError,
     TransshipError,
 )
+from transship.hosts import keeper
 from transship.hosts.base import Host
 from transship.hosts.contexts import default_source, list_contexts
 from transship.hosts.facts import Facts, Link, measure_link, observe_criu, observe_host
 from transship.hosts.open import open_host
-from transship.hosts.readiness import Readiness, readiness
+from transship.hosts.readiness import Readiness, keeper_root, readiness
 from transship.hosts.survey import Answer, survey
+from transship.journal.store import Journal
+from transship.ledger import Ledger, Post
 from transship.metrics.downtime import Prober
 from transship.metrics.events import Listener, Recorder
 from transship.observe import observe
@@ -32,6 +35,7 @@ from transship.plan.options import MoveOptions
 from transship.plan.steps import Move, Plan
 from transship.result import Bytes, MoveResult, Outcome, Side, downtime
 from transship.strategies.choose import choose
+from transship.strategies.record import locks, new_record
 
 Opener = Callable[[str], Host]
 
@@ -47,7 +51,8 @@ class Journey:
 
     `source` and `target` are addresses: `local`, `ssh://[user@]host[:port]`, or the name of a Docker context; without
     a source it is where the docker command would work. `ssh_config` is read instead of the user's own file.
-    `opener` connects to an address and exists for tests and for hosts of another kind.
+    `opener` connects to an address and exists for tests and for hosts of another kind. `state` is the folder of the
+    journal; without one it is the user's own.
     """
 
     container: str
@@ -55,6 +60,7 @@ class Journey:
     source: str = field(default_factory=default_source)
     ssh_config: Path | None = None
     opener: Opener | None = None
+    state: Path | None = None
 
 
 def contexts(*, ssh_config: Path | None = None) -> list[Answer]:
@@ -126,19 +132,30 @@ def _move(
     journey: Journey, options: MoveOptions, agreed: Agreement, recorder: Recorder, interrupts: engine.Interrupts
 ) -> MoveResult:
     migration = secrets.token_hex(4)
-    with _connected(journey, recorder) as (source, target):
+    with Journal.open(journey.state) as journal, _connected(journey, recorder) as (source, target):
         made, seen = _planned(journey, options, recorder, (source, target), migration)
-        under_way = Move(migration, source, target, recorder, agreed=agreed)
+        record = new_record(seen, options, made.strategy, (source, target), migration)
+        ledger = Ledger(record, journal, _posts(seen, options, (source, target)))
+        under_way = Move(source, target, recorder, ledger, seen.target.root_access or "none", agreed)
         prober = _prober(options, under_way)
         try:
             _refuse(made, agreed)
             interrupts.armed = False  # from here on the engine heeds them, and nobody while the result is gathered
-            with prober or nullcontext(), under_way.resources:
+            with ledger, prober or nullcontext(), under_way.resources:
                 engine.run(made, under_way)
         except TransshipError as error:
             error.result = _result(made, seen, under_way, prober, error)
             raise
         return _result(made, seen, under_way, prober)
+
+
+def _posts(seen: Observation, options: MoveOptions, hosts: tuple[Host, Host]) -> dict[keeper.Side, Post]:
+    """Where keepers stand."""
+    here, there = locks(seen, options)
+    return {
+        "source": Post(hosts[0], keeper_root(seen.source), here),
+        "target": Post(hosts[1], keeper_root(seen.target), there),
+    }
 
 
 def _recorder(listener: Listener | None) -> Recorder:
@@ -193,7 +210,7 @@ def _refuse(made: Plan, agreed: Agreement) -> None:
 def _result(
     made: Plan, seen: Observation, under_way: Move, prober: Prober | None, error: TransshipError | None = None
 ) -> MoveResult:
-    recorder, data = under_way.recorder, under_way.made
+    recorder, data = under_way.recorder, under_way.measured
     phases = tuple(sorted(recorder.phases, key=lambda phase: phase.start_s))
     return MoveResult(
         migration=under_way.id,
@@ -208,9 +225,9 @@ def _result(
         bytes={word: Bytes(data.sizes.get(word, count), count) for word, count in data.bytes.items()},
         phases=phases,
         findings=made.findings,
-        verified=tuple(under_way.made.verified),
-        rounds=tuple(under_way.made.rounds),
-        path=under_way.made.path,
+        verified=tuple(data.verified),
+        rounds=tuple(data.rounds),
+        path=data.path,
         client=None if prober is None else prober.report(),
         error="" if error is None else str(error),
     )

@@ -1,29 +1,15 @@
-"""What is made on the target while the source serves, and taken back by id if the move fails."""
+"""What is made on the target while the source serves."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from transship.errors import ConflictError, NotFoundError, TransferError
 from transship.hosts.base import Host
 from transship.observe import read_spec
 from transship.plan.steps import Move
-from transship.spec.compare import ALLOWED, ALLOWED_FLAT, differences
+from transship.spec.compare import ALLOWED, ALLOWED_FLAT, Difference, differences
 from transship.spec.fields import ApiVersion
 from transship.spec.model import ContainerSpec, NetworkAttachment, NetworkSpec, VolumeSpec
-from transship.spec.networks import network_spec
 from transship.spec.render import connections, create_body, network_body, volume_body
-
-
-@contextmanager
-def _registered(made: set[str], thing: str) -> Iterator[None]:
-    """Register `thing` for undo before it is made; unless the daemon says that somebody else has made it."""
-    made.add(thing)
-    try:
-        yield
-    except ConflictError:
-        made.discard(thing)
-        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +18,20 @@ class CreateNetwork:
 
     network: NetworkSpec
     phase: str = "prepare"
-    guards: bool = False
 
     def describe(self) -> str:
         return f"create the network {self.network.name}"
 
     def run(self, move: Move) -> None:
-        with _registered(move.made.networks, self.network.name):
-            move.made.network_ids[self.network.name] = move.target.docker.create_network(network_body(self.network))
-
-    def undo(self, move: Move) -> None:
-        """Where no answer came, what is there of that name is ours if it is what was asked for."""
-        if self.network.name in move.made.networks:
-            move.target.docker.remove_network(move.made.network_ids.get(self.network.name) or self._found(move))
-
-    def _found(self, move: Move) -> str:
-        name = self.network.name
+        networks, name = move.made.networks, self.network.name
+        networks[name] = ""
+        move.custody.save()
         try:
-            found = move.target.docker.inspect_network(name)
-        except NotFoundError:
-            return name
-        there = network_spec(name, found)
-        if not self.network.ipam.get("Config"):
-            there = replace(there, ipam=self.network.ipam)  # Docker has chosen
-        if found.get("Containers") or there != self.network:
-            raise ConflictError(f"{move.target.name} has a network {name} that may be somebody else's")
-        return str(found["Id"])
+            networks[name] = move.target.docker.create_network(network_body(self.network))
+        except ConflictError:  # somebody else has made it
+            del networks[name]
+            raise
+        move.custody.save()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +40,6 @@ class CreateVolume:
 
     volume: VolumeSpec
     phase: str = "prepare"
-    guards: bool = False
 
     def describe(self) -> str:
         return f"create the empty volume {self.volume.name}"
@@ -79,12 +52,9 @@ class CreateVolume:
                 f"{move.target.name} has a volume {self.volume.name} by now, and had none when the plan was made",
                 hint="find out who made it, then try again",
             )
-        with _registered(move.made.volumes, self.volume.name):
-            move.target.docker.create_volume(volume_body(self.volume))
-
-    def undo(self, move: Move) -> None:
-        if self.volume.name in move.made.volumes:
-            move.target.docker.remove_volume(self.volume.name)
+        move.made.volumes.append(self.volume.name)
+        move.custody.save()
+        move.target.docker.create_volume(volume_body(self.volume))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,43 +69,45 @@ class CreateContainer:
     api_version: ApiVersion
     flat_image: str = ""
     phase: str = "create"
-    guards: bool = False
 
     def describe(self) -> str:
         return f"create the container {self.spec.name}"
 
     def run(self, move: Move) -> None:
         """Raises `TransferError` naming the fields in which the target's container differs from the source's."""
-        docker = move.target.docker
-        body = create_body(self.spec, image=self._image(move), api_version=self.api_version, flat=bool(self.flat_image))
-        body["HostConfig"].pop("RestartPolicy", None)
-        with _registered(move.made.containers, self.spec.name):
-            move.made.container = docker.create_container(self.spec.name, body)
-        for network, endpoint in connections(self.spec, self.api_version):
-            docker.connect(network, move.made.container, endpoint)
-        arrived = read_spec(docker, docker.inspect_container(move.made.container))
-        allowed = ALLOWED_FLAT if self.flat_image else ALLOWED
-        chosen_there = (f"networks.{item.network.name}.network.ipam" for item in self.spec.networks if _is_free(item))
-        differing = differences(self.spec, arrived, ignore=(*allowed, "host_config.RestartPolicy", *chosen_there))
-        if differing:
+        if not move.made.container:
+            self._create(move)
+        elif self._differing(move):  # from an earlier try of this move, and the source was changed since
+            move.target.docker.remove_container(move.made.container)
+            self._create(move)
+        if differing := self._differing(move):
             raise TransferError(
                 f"{move.target.name} did not create {self.spec.name} as it is on {move.source.name}: "
                 + "; ".join(map(str, differing))
             )
-        move.made.verified.append("spec")
+        move.measured.verified.append("spec")
 
-    def undo(self, move: Move) -> None:
-        """Where no answer came, what is there of that name is ours if it is of our image and was never started."""
-        if self.spec.name in move.made.containers and (container := move.made.container or self._found(move)):
-            move.target.docker.remove_container(container)
-
-    def _found(self, move: Move) -> str:
+    def _create(self, move: Move) -> None:
+        docker, made = move.target.docker, move.made
+        body = create_body(self.spec, image=self._image(move), api_version=self.api_version, flat=bool(self.flat_image))
+        body["HostConfig"].pop("RestartPolicy", None)
+        made.creating, made.container = True, ""
+        move.custody.save()
         try:
-            found = move.target.docker.inspect_container(self.spec.name)
-        except NotFoundError:
-            return ""
-        ours = found["State"]["Status"] == "created" and found["Image"] == move.made.image
-        return str(found["Id"]) if ours else ""
+            made.container = docker.create_container(self.spec.name, body)
+        except ConflictError:  # somebody else has made it
+            made.creating = False
+            raise
+        move.custody.save()
+        for network, endpoint in connections(self.spec, self.api_version):
+            docker.connect(network, made.container, endpoint)
+
+    def _differing(self, move: Move) -> tuple[Difference, ...]:
+        docker = move.target.docker
+        arrived = read_spec(docker, docker.inspect_container(move.made.container))
+        allowed = ALLOWED_FLAT if self.flat_image else ALLOWED
+        chosen_there = (f"networks.{item.network.name}.network.ipam" for item in self.spec.networks if _is_free(item))
+        return differences(self.spec, arrived, ignore=(*allowed, "host_config.RestartPolicy", *chosen_there))
 
     def _image(self, move: Move) -> str:
         """The name that the user knows, where it stands for the verified image; else the image's id."""

@@ -1,12 +1,13 @@
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
 
 from transship.errors import NeedsRecoveryError, RolledBackError, SourceNotRetiredError, TransshipError
 from transship.plan.steps import Move, Plan, Step
+from transship.undo import bring_back, clean_up
 
 
 def run(plan: Plan, move: Move) -> None:
@@ -16,20 +17,22 @@ def run(plan: Plan, move: Move) -> None:
     of no return, Ctrl-C and our own bugs too, is undone first:
 
     Raises:
+        RefusedError: another migration holds the container, or a host cannot be locked; nothing was touched.
         RolledBackError: the source runs as before; the message names what could not be removed from the target.
         NeedsRecoveryError: the target could not be proven stopped, or the source could not be started again.
         SourceNotRetiredError: the target serves and the source is stopped, but it could not be renamed or removed.
 
     """
-    begun: list[Step] = []
     with first_interrupt_only() as interrupts:
+        with move.recorder.phase("claim", "lock it on both hosts"):
+            move.custody.claim()
         try:
             for step in (*plan.prepare, *plan.cutover):
-                begun.append(step)
                 _run(step, move)
+            move.custody.advance("committed")
         except BaseException as cause:  # a bug of ours must not leave a stopped source behind either
             interrupts.armed = False
-            raise _roll_back(begun, move, cause) from cause
+            raise _roll_back(move, cause) from cause
         interrupts.armed = False
         _retire(plan, move)
 
@@ -46,42 +49,39 @@ def _retire(plan: Plan, move: Move) -> None:
     except Exception as cause:  # a bug of ours does not change that it has moved
         raise SourceNotRetiredError(
             f"the container serves on {move.target.name}, but its source could not be retired: {_reason(cause)}",
-            hint=f"it does not start by itself on {move.source.name}; see that it is stopped (a frozen one: docker "
-            "kill), then rename or remove it",
+            hint=f"it does not start by itself on {move.source.name}; transship recover {move.id} tries again",
         ) from cause
+    move.custody.end("moved")
 
 
-def _roll_back(begun: Sequence[Step], move: Move, cause: BaseException) -> TransshipError:
-    """Undo what was begun, and return the error that says how that ended.
+def _roll_back(move: Move, cause: BaseException) -> TransshipError:
+    """Take everything back, and return the error that says how that ended.
 
-    First the steps that the rule of one running copy hangs on: the service comes back before anything is cleaned up,
-    and nothing is removed while it is not certain that the source still is what it was.
+    First the service: nothing is removed while it is not certain that the source is what it was.
     """
-    left_behind: list[str] = []
-    guards = [step for step in reversed(begun) if step.guards]
+    untouched = move.custody.record.stage == "preparing"
     with move.recorder.phase("undo"):
-        for step in (*guards, *(step for step in reversed(begun) if not step.guards)):
-            try:
-                step.undo(move)
-            except Exception as error:  # noqa: BLE001 - the other steps must be undone all the same; it is reported
-                if step.guards:
-                    return _needs_recovery(move, cause, f"{step.describe()} ({error})")
-                left_behind.append(f"{step.describe()} ({error})")
-    source = f"the source on {move.source.name} {'runs as before' if guards else 'was not touched'}"
+        move.resources.close()
+        try:
+            bring_back(move)
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody must look
+            return _needs_recovery(move, cause, error)
+        left_behind = clean_up(move)
+    source = f"the source on {move.source.name} {'was not touched' if untouched else 'runs as before'}"
     if left_behind:
         return RolledBackError(
-            f"{_reason(cause)}; {source}, but this could not be undone: {', '.join(left_behind)}",
-            hint=f"remove what is left of it from {move.target.name}",
+            f"{_reason(cause)}; {source}, but this could not be removed: {', '.join(left_behind)}",
+            hint=f"transship recover {move.id} tries again",
         )
+    move.custody.end("rolled-back", _reason(cause))
     hint = cause.hint if isinstance(cause, TransshipError) else ""
     return RolledBackError(f"{_reason(cause)}; all was undone, and {source}", hint=hint)
 
 
-def _needs_recovery(move: Move, cause: BaseException, what: str) -> TransshipError:
+def _needs_recovery(move: Move, cause: BaseException, error: Exception) -> TransshipError:
     return NeedsRecoveryError(
-        f"{_reason(cause)}; and this could not be undone: {what}",
-        hint=f"make sure that the container does not run on {move.target.name}, "
-        f"then start it on {move.source.name}, and give it back its restart policy (docker update)",
+        f"{_reason(cause)}; and this could not be undone: {error}",
+        hint=f"transship status {move.id} says what runs where, transship recover {move.id} ends it",
     )
 
 

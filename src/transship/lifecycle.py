@@ -1,12 +1,11 @@
-"""The life of the two copies: fence, stop, start, prove, retire."""
+"""The life of the two copies: fence, stop, release, start, prove, retire."""
 
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from transship.errors import ConflictError, NotFoundError, UnhealthyError
+from transship.errors import ConflictError, HostError, NotFoundError, UnhealthyError
 from transship.hosts.base import Host, Json
 from transship.metrics.downtime import Probe
 from transship.plan.steps import Move
@@ -28,7 +27,6 @@ class Fence:
     running: bool
     restart_policy: Json
     phase: str = "fence"
-    guards: bool = True
 
     def describe(self) -> str:
         return "keep the source from restarting by itself"
@@ -44,12 +42,8 @@ class Fence:
                 "since the plan was made",
                 hint="see whether another move of it is under way, then try again",
             )
-        move.made.fenced = True
+        move.custody.advance("fenced")
         move.source.docker.set_restart_policy(self.container_id, {"Name": "no"})
-
-    def undo(self, move: Move) -> None:
-        if move.made.fenced:
-            move.source.docker.set_restart_policy(self.container_id, self.restart_policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +52,13 @@ class StopSource:
 
     container_id: str
     phase: str = "stop"
-    guards: bool = True
 
     def describe(self) -> str:
         return "stop the source"
 
     def run(self, move: Move) -> None:
+        move.custody.advance("stopping")
         move.source.docker.stop(self.container_id)
-
-    def undo(self, move: Move) -> None:
-        """The source serves again. A stop that was cut off may still be under way: let it end first."""
-        with move.recorder.phase("restart", "start the source again"):
-            move.source.docker.stop(self.container_id)
-            move.source.docker.start(self.container_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +70,13 @@ class FreezeSource:
 
     container_id: str
     phase: str = "freeze"
-    guards: bool = True
 
     def describe(self) -> str:
         return "freeze the source"
 
     def run(self, move: Move) -> None:
+        move.custody.advance("stopping")
         move.source.docker.pause(self.container_id)
-
-    def undo(self, move: Move) -> None:
-        """The source goes on. A freeze that was cut off may still be under way: let it end first."""
-        docker = move.source.docker
-        with move.recorder.phase("restart", "let the source go on"):
-            with suppress(ConflictError):  # it is frozen already, or has ended
-                docker.pause(self.container_id)
-            if docker.inspect_container(self.container_id)["State"]["Paused"]:
-                docker.unpause(self.container_id)
-            else:
-                docker.start(self.container_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +85,6 @@ class ProveStopped:
 
     container_id: str
     phase: str = ""
-    guards: bool = False
 
     def describe(self) -> str:
         return "see that the source does not run"
@@ -125,21 +101,26 @@ class ProveStopped:
                 hint="find out who: a systemd unit, an updater, docker compose; then try again",
             )
 
-    def undo(self, move: Move) -> None:
-        """Looking changes nothing."""
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give the container out of the source's hands: from now on only the target may run it."""
+
+    phase: str = "release"
+
+    def describe(self) -> str:
+        return "hand the container over"
+
+    def run(self, move: Move) -> None:
+        move.custody.advance("released")
 
 
 @dataclass(frozen=True, slots=True)
 class StartTarget:
-    """Start the target's container, and let it restart by itself from now on if the source did.
-
-    Its undo proves that it does not run, before the source may start again. It is removed when the source serves: until
-    then both hosts have a complete copy.
-    """
+    """Start the target's container, and let it restart by itself from now on if the source did."""
 
     restart_policy: Json
     phase: str = "start"
-    guards: bool = True
 
     def describe(self) -> str:
         return "start the container on the target"
@@ -148,13 +129,6 @@ class StartTarget:
         move.target.docker.start(move.made.container)
         move.target.docker.set_restart_policy(move.made.container, self.restart_policy)
 
-    def undo(self, move: Move) -> None:
-        if not move.made.container:
-            return
-        with suppress(NotFoundError):  # gone, so it does not run
-            move.target.docker.set_restart_policy(move.made.container, {"Name": "no"})
-            move.target.docker.stop(move.made.container, grace=0)
-
 
 @dataclass(frozen=True, slots=True)
 class LetRestart:
@@ -162,7 +136,6 @@ class LetRestart:
 
     restart_policy: Json
     phase: str = "create"
-    guards: bool = False
 
     def describe(self) -> str:
         return "give the container its restart policy"
@@ -170,9 +143,6 @@ class LetRestart:
     def run(self, move: Move) -> None:
         # Docker starts nothing by itself that never ran: this holds from its first start on.
         move.target.docker.set_restart_policy(move.made.container, self.restart_policy)
-
-    def undo(self, move: Move) -> None:
-        """It goes with the container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +152,6 @@ class ProveHealthy:
     probe: Probe | None
     timeout_s: float
     phase: str = ""
-    guards: bool = False
 
     def describe(self) -> str:
         return f"wait until {self.probe or 'the container'} answers"
@@ -191,7 +160,7 @@ class ProveHealthy:
         """Raises `UnhealthyError` when the container ends, is found unhealthy, or does not answer in time."""
         deadline = time.monotonic() + self.timeout_s
         with move.recorder.phase("healthy"):
-            while not self._serves(move.target, move.made.container):
+            while not self._seen_serving(move, deadline):
                 if time.monotonic() > deadline:
                     raise UnhealthyError(
                         f"{self._awaited(move)} within {self.timeout_s:g} s",
@@ -204,8 +173,14 @@ class ProveHealthy:
                 _state_of_running(move.target, move.made.container)
                 threading.Event().wait(POLL_S)
 
-    def undo(self, move: Move) -> None:
-        """Looking changes nothing."""
+    def _seen_serving(self, move: Move, deadline: float) -> bool:
+        """A connection that is lost for a moment says nothing of the container: it is asked again."""
+        try:
+            return self._serves(move.target, move.made.container)
+        except HostError:
+            if time.monotonic() > deadline:
+                raise
+            return False
 
     def _serves(self, target: Host, container: str) -> bool:
         state = _state_of_running(target, container)
@@ -231,19 +206,16 @@ class Retire:
     name: str
     how: Literal["keep", "remove"]
     phase: str = "retire"
-    guards: bool = False
 
     def describe(self) -> str:
         return f"rename the source to {self.name}" if self.how == "keep" else "remove the source"
 
     def run(self, move: Move) -> None:
-        if self.how == "keep":
-            move.source.docker.rename(self.container_id, self.name)
-        else:
-            move.source.docker.remove_container(self.container_id)
-
-    def undo(self, move: Move) -> None:
-        """The point of no return lies behind."""
+        docker = move.source.docker
+        if self.how == "remove":
+            docker.remove_container(self.container_id)
+        elif docker.inspect_container(self.container_id)["Name"] != f"/{self.name}":  # its keeper may have done it
+            docker.rename(self.container_id, self.name)
 
 
 def _state_of_running(host: Host, container: str) -> Json:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from transship.agent.blocks import extents
 from transship.hosts.agent import BOOTSTRAP, Agent, Message
-from transship.transfer.relay import AgentPair, Pair
+from transship.hosts.pair import Pair
+from transship.transfer.relay import AgentPair
 from transship.transfer.tree import TreePaths, TreeSync
 
 ROOT = os.geteuid() == 0

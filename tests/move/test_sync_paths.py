@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeLab
+from tests.custody import moving
 from tests.move.conftest import PORT, WRITES, Ended, Hosts, count, run_web, snapshot, wait_for
 from tests.move.test_errors import assert_refused, assert_restored
 from transship.hosts.agent import start_agent
@@ -18,7 +19,6 @@ from transship.lab import HostOptions, Lab, LabOptions
 from transship.lab.node import Node
 from transship.lifecycle import Fence, FreezeSource
 from transship.metrics.downtime import Probe
-from transship.metrics.events import Recorder
 from transship.plan.steps import Move
 from transship.transfer.frozen import KillSource
 from transship.transfer.relay import AgentPair
@@ -213,14 +213,14 @@ def test_a_frozen_source_does_not_come_back_with_its_host(one_host: Lab) -> None
     container = run_web(node)
     address = f"ssh://{node.ssh_alias}"
     with open_host(address, ssh_config=one_host.ssh_config) as host:
-        move = Move("0badcafe", host, host, Recorder())
+        move = moving(host, host)
         Fence(container, "web", running=True, restart_policy={"Name": "always"}).run(move)
         FreezeSource(container).run(move)
     node.kill()
     node.boot()
     with open_host(address, ssh_config=one_host.ssh_config) as host:
         assert not host.docker.inspect_container(container)["State"]["Running"]
-        KillSource(container).run(Move("0badcafe", host, host, Recorder()))
+        KillSource(container).run(moving(host, host))
         assert host.docker.inspect_container(container)["State"]["Status"] == "exited"
 
 
@@ -258,8 +258,8 @@ def test_no_process_of_a_frozen_source_runs_once_more(make_lab: MakeLab) -> None
             open_host(f"ssh://{node.ssh_alias}", ssh_config=lab.ssh_config) as host,
             start_agent(host, "root") as agent,
         ):
-            move = Move("0badcafe", host, host, Recorder())
-            move.made.agents = AgentPair(agent, agent)
+            move = moving(host, host)
+            move.work.agents = AgentPair(agent, agent)
             for number in range(5):
                 freeze_and_kill(node, move, number)
 

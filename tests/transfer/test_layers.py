@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.custody import moving
 from tests.plan.observed import FACTS, SEEN
 from tests.transfer import saved
 from transship.agent.faults import AgentError
@@ -20,14 +21,13 @@ from transship.agent.squeeze import Squeeze
 from transship.errors import DockerError, NoSpaceError, TransferError
 from transship.hosts.base import Docker
 from transship.hosts.fake import FakeHost
-from transship.metrics.events import Recorder
 from transship.plan.steps import Move
 from transship.spec.extract import image_ref
 from transship.spec.model import ImageRef
 from transship.strategies.image import ends_of, image_findings, providing
 from transship.transfer import layers
 from transship.transfer.archive import read_here
-from transship.transfer.image import Ends, ProvideImage
+from transship.transfer.image import Ends, ProvideImage, remove_image
 
 BASE, MIDDLE, TOP = (saved.layer(name, name.encode() * 1000) for name in ("base", "middle", "top"))
 LAYOUTS = {"folders": saved.old_layout, "blobs": saved.blobs}
@@ -201,9 +201,13 @@ def pair(*there: bytes) -> tuple[FakeHost, FakeHost, ProvideImage]:
 
 
 def run(source: FakeHost, target: FakeHost, step: ProvideImage) -> Move:
-    move = Move("m", source, target, Recorder())
+    move = moving(source, target)
     step.run(move)
     return move
+
+
+def undo(move: Move) -> None:
+    remove_image(move.target.docker, move.recorder, move.made)
 
 
 def names(docker: Docker) -> list[list[str]]:
@@ -212,16 +216,16 @@ def names(docker: Docker) -> list[list[str]]:
 
 def test_only_the_missing_layers_cross() -> None:
     whole, short = run(*pair()), run(*pair(BASE, MIDDLE))
-    assert whole.made.bytes["image"] - short.made.bytes["image"] >= len(BASE) + len(MIDDLE)
-    assert short.made.sizes["image"] == len(BASE) + len(MIDDLE) + len(TOP)
+    assert whole.measured.bytes["image"] - short.measured.bytes["image"] >= len(BASE) + len(MIDDLE)
+    assert short.measured.sizes["image"] == len(BASE) + len(MIDDLE) + len(TOP)
     assert names(short.target.docker) == [["other:1"], ["web:1"]]
-    assert short.made.verified == ["image"]
+    assert short.measured.verified == ["image"]
 
 
 def test_an_image_that_is_there_without_a_name_is_taken() -> None:
     source, target, step = pair()
     target.docker.images.add([BASE, MIDDLE, TOP], {"Cmd": ["sh"]})
-    assert run(source, target, step).made.bytes == {"image": 0}
+    assert run(source, target, step).measured.bytes == {"image": 0}
     assert names(target.docker) == [["web:1"]]
 
 
@@ -246,12 +250,12 @@ def test_a_full_disk_is_not_tried_with_more() -> None:
 @pytest.mark.parametrize("method", ["load", "list_images", "tag"])
 def test_nothing_is_left_of_an_image_whose_move_was_cut_off(method: str) -> None:
     source, target, step = pair(BASE)
-    move = Move("m", source, target, Recorder())
+    move = moving(source, target)
     target.docker.fail(method, KeyboardInterrupt(), when="after", skip=int(method == "list_images"))
     with pytest.raises(KeyboardInterrupt):
         step.run(move)
-    step.undo(move)
-    step.undo(move)
+    undo(move)
+    undo(move)
     assert names(target.docker) == [["other:1"]]
     assert names(source.docker) == [["web:1"]]
 
@@ -261,7 +265,7 @@ def test_what_was_there_without_a_name_before_is_not_undone() -> None:
     target.docker.images.add([BASE, MIDDLE, TOP], {"Cmd": ["sh"]})
     move = run(source, target, step)
     target.docker.tag(move.made.image, "kept:1")
-    step.undo(move)
+    undo(move)
     assert names(target.docker) == [["kept:1"]]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import own_name
+from tests.custody import moving
 from tests.transfer import saved
 from transship.errors import TransshipError
 from transship.hosts.base import Host
@@ -18,13 +19,13 @@ from transship.hosts.facts import Facts, observe_host
 from transship.hosts.open import open_host
 from transship.lab import HostOptions, Lab, LabOptions
 from transship.lab.node import Node
-from transship.metrics.events import Event, Recorder
+from transship.metrics.events import Event
 from transship.plan.steps import Move
 from transship.spec.compare import same_image
 from transship.spec.extract import image_ref
 from transship.strategies.image import ends_of
 from transship.transfer import layers
-from transship.transfer.image import ProvideImage
+from transship.transfer.image import ProvideImage, remove_image
 
 pytestmark = pytest.mark.lab
 
@@ -122,11 +123,15 @@ def providing(source: End, target: End, reference: str) -> ProvideImage:
 def provide(source: End, target: End, reference: str, step: ProvideImage | None = None) -> Move:
     """Run the step, and see that what arrived is the image."""
     step = step or providing(source, target, reference)
-    move = Move("m", source.host, target.host, Recorder())
+    move = moving(source.host, target.host)
     step.run(move)
     arrived = target.host.docker.inspect_image(move.made.image)
     assert same_image(step.image, image_ref(arrived, reference=reference, id=arrived["Id"]))
     return move
+
+
+def undo(move: Move) -> None:
+    remove_image(move.target.docker, move.recorder, move.made)
 
 
 def fell_back(move: Move) -> bool:
@@ -142,13 +147,13 @@ def test_only_the_missing_layers_cross(hosts: Hosts, pair: tuple[str, str]) -> N
 
     move = provide(source, target, "web:1")
     assert not fell_back(move), move.recorder.phases
-    assert 2 * MEGABYTE < move.made.bytes["image"] < 2.1 * MEGABYTE
+    assert 2 * MEGABYTE < move.measured.bytes["image"] < 2.1 * MEGABYTE
     assert sorted(map(tuple, target.images().values())) == [("base:1",), ("web:1",)]
     assert target.runs("web:1")
     if source.facts.image_store == target.facts.image_store == "containerd":
         assert move.made.image == source.host.docker.inspect_image("web:1")["Id"]
 
-    providing(source, target, "web:1").undo(move)
+    undo(move)
     assert (source.images(), target.images(), target.chains()) == before
     assert target.runs("base:1")
 
@@ -159,14 +164,14 @@ def test_nothing_there_and_all_there(hosts: Hosts, pair: tuple[str, str]) -> Non
     hosts.load(source, "web:1", 3, 1)
     whole = provide(source, target, "web:1")
     assert fell_back(whole)
-    assert 4 * MEGABYTE < whole.made.bytes["image"] < 8 * MEGABYTE
+    assert 4 * MEGABYTE < whole.measured.bytes["image"] < 8 * MEGABYTE
 
     source.node.output(["docker", "create", "--name", "changed", "web:1"])
     source.node.output(["docker", "commit", "-c", "LABEL other=yes", "changed", "relabelled:1"])
     source.node.output(["docker", "rm", "changed"])
     short = provide(source, target, "relabelled:1")
     assert not fell_back(short), short.recorder.phases
-    assert short.made.bytes["image"] < 0.1 * MEGABYTE
+    assert short.measured.bytes["image"] < 0.1 * MEGABYTE
     assert target.runs("relabelled:1")
 
 
@@ -182,7 +187,7 @@ def test_layers_of_the_same_content_cross_once(hosts: Hosts, pair: tuple[str, st
 
     move = provide(source, target, "twice:1")
     assert not fell_back(move), move.recorder.phases
-    assert move.made.bytes["image"] < (2.2 * MEGABYTE if target.facts.image_store == "graphdriver" else 0.2 * MEGABYTE)
+    assert move.measured.bytes["image"] < (2.2 * MEGABYTE if target.facts.image_store == "graphdriver" else 0.2 * MEGABYTE)
     assert target.runs("twice:1")
 
 
@@ -196,7 +201,7 @@ def test_layers_that_a_target_pulled_compressed_do_not_cross(hosts: Hosts, pair:
 
     move = provide(source, target, "web:1")
     assert not fell_back(move), move.recorder.phases
-    assert MEGABYTE < move.made.bytes["image"] < 1.1 * MEGABYTE
+    assert MEGABYTE < move.measured.bytes["image"] < 1.1 * MEGABYTE
     assert target.runs("web:1")
     target.node.output(["docker", "rmi", "base:1"])
     again = target.node.run(["docker", "save", "web:1"])
@@ -242,7 +247,7 @@ def test_an_image_without_a_name_arrives_without_one(hosts: Hosts, pair: tuple[s
         move = provide(source, target, image)
         assert list(target.images().values()) == [[]]
         assert target.runs(move.made.image)
-        providing(source, target, image).undo(move)
+        undo(move)
         assert target.images() == {}
     finally:
         source.node.output(["docker", "rm", "user"])
@@ -268,7 +273,7 @@ def test_without_python_beside_the_source_the_image_arrives_too(hosts: Hosts, pa
     step = replace(step, ends=replace(step.ends, source_python=False))
     move = provide(source, target, "web:1", step)
     filtered = target.facts.image_store == "graphdriver"
-    assert (move.made.bytes["image"] < 1.1 * MEGABYTE) is filtered
+    assert (move.measured.bytes["image"] < 1.1 * MEGABYTE) is filtered
     assert target.runs("web:1")
 
 
@@ -284,10 +289,10 @@ def test_nothing_is_left_of_a_load_that_was_cut_off(hosts: Hosts, pair: tuple[st
             raise KeyboardInterrupt
 
     step = providing(source, target, "web:1")
-    move = Move("m", source.host, target.host, Recorder([interrupt]))
+    move = moving(source.host, target.host, interrupt)
     with pytest.raises((KeyboardInterrupt, TransshipError)):
         step.run(move)
-    step.undo(move)
+    undo(move)
     assert (source.images(), target.images(), target.chains()) == before
     assert temporary(target) == temporary(source) == []
     assert b"transship_agent" not in source.node.run(["ps", "-ef"]).stdout

@@ -331,7 +331,7 @@ class FakeDocker:
         default: Json = {
             "Scope": "local", "Driver": "bridge", "EnableIPv6": False, "Internal": False, "Attachable": False,
             "Ingress": False, "ConfigFrom": {"Network": ""}, "ConfigOnly": False, "Options": {}, "Labels": {},
-            "IPAM": {"Driver": "default", "Options": None, "Config": []}, "Created": "2024-01-01T00:00:00Z",
+            "IPAM": {"Driver": "default", "Options": None, "Config": []}, "Created": _now(),
         }  # fmt: skip
         self._networks[body["Name"]] = {**default, **deepcopy(dict(body)), "Id": identity}
         return identity
@@ -387,7 +387,7 @@ def _volume(body: Mapping[str, Any]) -> Json:
     return {
         "Name": body["Name"], "Driver": body.get("Driver") or "local", "Options": body.get("DriverOpts"),
         "Labels": body.get("Labels"), "Scope": "local", "Mountpoint": f"/var/lib/docker/volumes/{body['Name']}/_data",
-        "CreatedAt": "2024-01-01T00:00:00Z",
+        "CreatedAt": _now(),
     }  # fmt: skip
 
 

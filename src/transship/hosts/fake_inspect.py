@@ -1,6 +1,7 @@
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from transship.hosts.base import Json
@@ -40,6 +41,7 @@ class FakeContainer:
     health: str = ""
     started_at: str = NEVER
     finished_at: str = NEVER
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
     files: dict[str, bytes | None] = field(default_factory=dict)
 
     @property
@@ -116,7 +118,7 @@ def inspected(container: FakeContainer, networks: Mapping[str, Json]) -> Json:
     """What `inspect` says of it; `networks` are the daemon's, by name."""
     command = [*(container.config.get("Entrypoint") or ()), *(container.config.get("Cmd") or ())]
     return {
-        "Id": container.id, "Name": f"/{container.name}", "Image": container.image, "Created": "2024-01-01T00:00:00Z",
+        "Id": container.id, "Name": f"/{container.name}", "Image": container.image, "Created": container.created,
         "Path": command[0] if command else "", "Args": command[1:], "State": _state(container), "RestartCount": 0,
         "Driver": "overlay2", "Platform": "linux", "MountLabel": "", "ProcessLabel": "", "AppArmorProfile": "",
         "ExecIDs": None, "HostConfig": container.host_config, "Config": container.config,

@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from transship.hosts.facts import Facts
+from transship.hosts.facts import Facts, RootAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,11 @@ def readiness(facts: Facts) -> tuple[Readiness, ...]:
     live = (*sync, *_live(facts))
     needs = {"stop-start": api, "export-import": api, "sync": sync, "live": live}
     return tuple(Readiness(strategy, lacks) for strategy, lacks in needs.items())
+
+
+def keeper_root(facts: Facts) -> RootAccess | None:
+    """How a keeper becomes root on the host; None where none can run."""
+    return None if _agent(facts) else facts.root_access
 
 
 def _api(facts: Facts) -> tuple[Lack, ...]:

@@ -36,6 +36,17 @@ class Provided:
     owner: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """An image on its way, which has no name before it has arrived: told by its layers (diff ids; none: no image).
+
+    `others` are the target's own nameless images of the same layers: they were there before.
+    """
+
+    layers: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
 @dataclass
 class Made:
     """What may exist on the target because of this migration.
@@ -43,11 +54,11 @@ class Made:
     A name is put in before the thing is made, so that nothing that exists is missing; the id (networks, the container)
     follows when the host has answered, and is empty until then. `image` is the image's id on the target, `tags` the
     names that it was given there, `pulled` those under which it was pulled, `flat` the name of an image made from the
-    container's filesystem. `loading`: an image was sent, which has no name until it gets those of the source.
+    container's filesystem. `copying`: data has begun to cross, which a second try can go on from.
     """
 
     image: str = ""
-    loading: bool = False
+    loading: Loading = Loading()
     flat: str = ""
     pulled: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
@@ -56,6 +67,7 @@ class Made:
     provided: list[Provided] = field(default_factory=list)
     creating: bool = False
     container: str = ""
+    copying: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +77,12 @@ class Record:
     It holds names, ids and addresses, and nothing of the container's environment, labels or files: it is kept on both
     hosts. It says what may exist, never what is: that is observed.
 
-    `begun` is the coordinator's time (ISO 8601, UTC), `coordinator` says who began it, `since` is the target's time when
-    nothing had been made there yet: what is older is not ours. `container_id` and `container` are the source's id and
-    name, `arriving` is its name on the target. `restart_policy` is the one that the source had, `running` whether it ran,
-    `freeze` whether it is frozen rather than stopped. `retire` says what becomes of it, `retired_name` what it is called
-    then. `returns` is the migration that this one goes back on, or empty. `outcome` and `detail` say how it ended.
+    `begun` is the coordinator's time (ISO 8601, UTC), `coordinator` says who began it. `since` is the target's time
+    when nothing had been made there yet: what is older is not ours. `container_id` and `container` are the source's id
+    and name, `arriving` is its name on the target. `restart_policy` is the one that the source had, `running` whether
+    it ran, `freeze` whether it is frozen rather than stopped. `retire` says what becomes of it, `retired_name` what it
+    is then called. `returns` is the migration that this one goes back on, or empty. `outcome` and `detail` say how it
+    ended.
     """
 
     id: str

@@ -1,71 +1,128 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from transship.hosts.base import Host
+from transship.hosts.facts import RootAccess
+from transship.hosts.pair import Pair
 from transship.metrics.events import Recorder
 from transship.plan.findings import Agreement, Finding, no_warnings
+from transship.plan.record import Made, Record, Stage
+
+
+class Custody(Protocol):
+    """Who may run the container: the one place where that is decided, and written down before it holds.
+
+    Every method returns when what it says is on disk wherever it has to be, and raises `TransshipError` where that is
+    not possible.
+    """
+
+    @property
+    def record(self) -> Record:
+        """What is written down. If writing failed, it says what may have been written."""
+        ...
+
+    def claim(self) -> None:
+        """Lock container and volumes on both hosts. Raises `LockedError` where another migration holds one of them."""
+        ...
+
+    def save(self) -> None:
+        """Write down what has come into being, or is about to."""
+        ...
+
+    def advance(self, stage: Stage) -> None:
+        """Go on to a stage."""
+        ...
+
+    def revoke(self) -> None:
+        """Take from the target's host the right to start the container."""
+        ...
+
+    def reclaim(self) -> bool:
+        """Take from the source's host the right to start it again. Returns whether it was made use of."""
+        ...
+
+    def settle(self) -> None:
+        """The source serves as before. What is left to do may be done at any time, by anybody."""
+        ...
+
+    def end(self, outcome: str, detail: str = "") -> None:
+        """Nothing is left to do, and nothing is locked any more."""
+        ...
 
 
 @dataclass
-class Made:
-    """What this move has brought into being on the target so far, for the steps that come later and for their undo.
+class Work:
+    """What is at work on both hosts while a move runs; all of it ends with the move.
 
-    The sets hold names; a name is put in before the thing is made, so that nothing that exists is missing; what the
-    host called it is known when it has answered. `fenced` says that the source's restart policy was changed. `bytes`
-    counts what crossed, by kind of data (`image`, `layer`, `volumes`, `binds`); `sizes` is what that came to on the
-    target, where it differs. `loading` says that an image was sent, which is there without a name until it gets those
-    that it has on the source. `agents` and `trees` are at work on both hosts (`transfer.relay.Pair` and
-    `transfer.trees.Opened`, which lie above this layer), `heard` is told what the source's agent says meanwhile, and
-    `rounds` says what they sent; `path` is the way that the data took, and why. `binds` says where bind mounts lie,
-    and `provided` what was made for them (`transfer.binds.Place` and `Provided`).
+    `agents` copy the trees that are open (`transfer.trees.Opened`); `heard` is told what the source's agent says
+    meanwhile. `binds` says where the bind mounts lie (`transfer.binds.Place`). `manifest` is what was read of a
+    filesystem on its way.
     """
 
-    image: str = ""
-    container: str = ""
-    pulled: set[str] = field(default_factory=set)
-    tags: set[str] = field(default_factory=set)
-    networks: set[str] = field(default_factory=set)
-    network_ids: dict[str, str] = field(default_factory=dict)
-    volumes: set[str] = field(default_factory=set)
-    containers: set[str] = field(default_factory=set)
-    manifest: dict[str, str] = field(default_factory=dict)
-    bytes: dict[str, int] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)
-    loading: bool = False
-    fenced: bool = False
-    agents: Any = None
+    agents: Pair | None = None
     heard: Callable[[dict[str, Any]], None] | None = None
     trees: list[Any] = field(default_factory=list)
     binds: dict[str, Any] = field(default_factory=dict)
-    provided: list[Any] = field(default_factory=list)
-    path: str = ""
-    rounds: list[dict[str, Any]] = field(default_factory=list)
+    manifest: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def pair(self) -> Pair:
+        """The agents, which the plan has started before it needs them."""
+        if self.agents is None:
+            raise RuntimeError("a step needs agents, and the plan started none")
+        return self.agents
+
+
+@dataclass
+class Measured:
+    """What was seen while a move ran.
+
+    `bytes` counts what crossed, by kind of data (`image`, `layer`, `volumes`, `binds`); `sizes` is what that came to on
+    the target, where it differs. `rounds` says what each round sent, `path` which way the data took, and why.
+    """
+
+    bytes: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    rounds: list[Mapping[str, Any]] = field(default_factory=list)
     verified: list[str] = field(default_factory=list)
+    path: str = ""
 
 
 @dataclass(frozen=True)
 class Move:
-    """One move under way: its hosts, its clock, and what it has made.
+    """One move under way: its hosts, its clock, who has custody of the container, and what was seen.
 
-    `agreed` is asked about what shows only on the way. `resources` are closed when the move ends, however it does.
+    `target_root` is how one becomes root on the target. `agreed` is asked about what shows only on the way. `resources`
+    are closed when the move ends, however it does.
     """
 
-    id: str
     source: Host
     target: Host
     recorder: Recorder
-    made: Made = field(default_factory=Made)
+    custody: Custody
+    target_root: RootAccess = "none"
     agreed: Agreement = no_warnings
+    work: Work = field(default_factory=Work)
+    measured: Measured = field(default_factory=Measured)
     resources: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def id(self) -> str:
+        return self.custody.record.id
+
+    @property
+    def made(self) -> Made:
+        """What may exist on the target because of this move."""
+        return self.custody.record.made
 
 
 class Step(Protocol):
-    """One action of a plan: frozen data that knows how to act and how to undo.
+    """One action of a plan: frozen data that knows how to act.
 
-    `run` acts. `undo` takes back whatever `run` did, also when `run` failed half-way or was interrupted; where nothing
-    was done, it does nothing. Both may be called twice. An undo that fails raises.
+    Before it makes anything on the target it enters that into `move.made` and saves it: undoing (undo.py) goes by what
+    was written down, in this process as in another one after a crash.
     """
 
     @property
@@ -73,17 +130,11 @@ class Step(Protocol):
         """The word under which the step is measured; empty for a step that measures its parts itself."""
         ...
 
-    @property
-    def guards(self) -> bool:
-        """Whether the rule of one running copy hangs on the undo: if it fails, nothing before it may be undone."""
-        ...
-
     def describe(self) -> str:
         """What the step does, for a person."""
         ...
 
     def run(self, move: Move) -> None: ...
-    def undo(self, move: Move) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from transship.lifecycle import (
     LetRestart,
     ProveHealthy,
     ProveStopped,
+    Release,
     Retire,
     StartTarget,
     StopSource,
@@ -72,7 +73,8 @@ def starting(seen: Observation, options: MoveOptions, *between: Step) -> tuple[S
     alone, policy = ProveStopped(seen.state.container_id), _restart_policy(seen)
     if not seen.state.running:
         return (LetRestart(policy), alone)
-    return (alone, StartTarget(policy), *between, ProveHealthy(options.probe, options.health_timeout_s), alone)
+    healthy = ProveHealthy(options.probe, options.health_timeout_s)
+    return (alone, Release(), StartTarget(policy), *between, healthy, alone)
 
 
 def _restart_policy(seen: Observation) -> Json:
@@ -82,8 +84,12 @@ def _restart_policy(seen: Observation) -> Json:
 
 def retiring(seen: Observation, options: MoveOptions, migration: str) -> tuple[Step, ...]:
     """Kill the source if it was frozen. Rename it so that its name tells where it went, or remove it."""
+    retire = Retire(seen.state.container_id, retired_name(seen, migration), options.source)
+    return (KillSource(seen.state.container_id), retire) if options.freeze and seen.state.running else (retire,)
+
+
+def retired_name(seen: Observation, migration: str) -> str:
+    """What the source is called when it has moved: its name tells where to."""
     where = re.sub(r"[^a-zA-Z0-9]+", "-", seen.target_name.rpartition("@")[2].removeprefix("ssh://")).strip("-")
     suffix = f".moved-to.{where[:40]}.{migration}"
-    name = seen.spec.name[: CONTAINER_NAME_LIMIT - len(suffix)] + suffix
-    retire = Retire(seen.state.container_id, name, options.source)
-    return (KillSource(seen.state.container_id), retire) if options.freeze and seen.state.running else (retire,)
+    return seen.spec.name[: CONTAINER_NAME_LIMIT - len(suffix)] + suffix

@@ -55,8 +55,7 @@ def _providing(seen: Observation, options: MoveOptions, trees: tuple[Tree, ...])
     paths = tuple(tree.name for tree in trees if tree.kind == "binds")
     volumes = tuple(tree.name for tree in trees if tree.kind == "volumes")
     docker_roots = (seen.source.docker_root, seen.target.docker_root)
-    root = seen.target.root_access or "none"
-    return (ProvideBinds(paths, volumes, options.replace_data, root, docker_roots),) if paths else ()
+    return (ProvideBinds(paths, volumes, options.replace_data, docker_roots),) if paths else ()
 
 
 def _trees(seen: Observation, options: MoveOptions) -> tuple[Tree, ...]:

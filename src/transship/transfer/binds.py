@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from transship.errors import TransferError
 from transship.hosts.agent import Message, start_agent
+from transship.hosts.base import Host
 from transship.hosts.facts import RootAccess
+from transship.hosts.pair import Asked
+from transship.plan.record import Provided
 from transship.plan.steps import Move
 from transship.plan.sync_checks import belongs_to_host
-from transship.transfer.relay import Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +34,6 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Provided:
-    """What was done to a path on the target. `made` are the names that were not there, the outermost first.
-
-    Where there are none, the path was there, empty, and `owner` (uid, gid, mode) had it.
-    """
-
-    path: str
-    made: tuple[str, ...]
-    owner: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ProvideBinds:
     """See what the bind mounts are, and have a folder or file for each on the target, which Docker wants to see there.
 
@@ -53,22 +43,20 @@ class ProvideBinds:
     paths: tuple[str, ...]
     volumes: tuple[str, ...]
     replace: bool
-    target_root: RootAccess
     docker_roots: tuple[str, str]
     phase: str = "prepare"
-    guards: bool = False
 
     def describe(self) -> str:
         return f"make room for {', '.join(self.paths)} on the target"
 
     def run(self, move: Move) -> None:
         """Raises `TransferError` for what cannot be copied, and for what is there already."""
-        agents = move.made.agents
+        agents = move.work.pair
         volumes = [_volume(move, name) for name in self.volumes]
         seen = [self._seen(agents.source, path) for path in self.paths]
         for place in apart(volumes, seen):
             self._provide(move, agents.target, place)
-            move.made.binds[place.name] = place
+            move.work.binds[place.name] = place
 
     def _seen(self, source: Asked, path: str) -> Place:
         found = source.call("look", path=_hex(path))
@@ -93,6 +81,8 @@ class ProvideBinds:
             raise TransferError(
                 f"{path} is a {kind} on {move.source.name} and none on {target.host}", hint="move it away there"
             )
+        if any(each.path == path for each in move.made.provided):
+            return  # by an earlier try of this move
         if not found["empty"]:
             if not self.replace:
                 raise TransferError(
@@ -101,15 +91,19 @@ class ProvideBinds:
             return
         provided = Provided(path, tuple(map(_unhex, found["missing"])), tuple(found["owner"]))
         if found["kind"] != "missing":
-            move.made.provided.append(provided)
+            self._intend(move, provided)
             return
         if not provided.made:
             raise TransferError(f"{path} on {target.host} is a symlink to nothing", hint="remove it there")
-        move.made.provided.append(provided)
+        self._intend(move, provided)
         taken = target.call("provide", paths=[_hex(each) for each in provided.made], kind=kind)["taken"]
         if taken:
             move.made.provided.remove(provided)
             raise TransferError(f"somebody else has just made {taken} on {target.host}", hint="try again")
+
+    def _intend(self, move: Move, provided: Provided) -> None:
+        move.made.provided.append(provided)
+        move.custody.save()
 
     def _refuse_system(self, host: str, path: str, found: Message, docker_root: str) -> None:
         real = _unhex(found["real"])
@@ -119,22 +113,22 @@ class ProvideBinds:
                 hint="--binds expect uses what the target has, --binds skip does without it",
             )
 
-    def undo(self, move: Move) -> None:
-        """Take away what was made, and empty what was empty; by an agent of its own, as the others may be gone."""
-        if not move.made.provided:
-            return
-        with start_agent(move.target, self.target_root) as agent:
-            for each in reversed(move.made.provided):
-                if each.made:
-                    agent.call("discard", paths=[_hex(path) for path in each.made])
-                else:
-                    agent.call("empty", path=_hex(each.path), owner=each.owner)
-        move.made.provided.clear()
+
+def withdraw(host: Host, root: RootAccess, provided: Sequence[Provided]) -> None:
+    """Take away what was made for bind mounts, and empty what was empty; by an agent of its own."""
+    if not provided:
+        return
+    with start_agent(host, root) as agent:
+        for each in reversed(provided):
+            if each.made:
+                agent.call("discard", paths=[_hex(path) for path in each.made])
+            else:
+                agent.call("empty", path=_hex(each.path), owner=list(each.owner))
 
 
 def _volume(move: Move, name: str) -> Place:
     here, there = (str(host.docker.inspect_volume(name)["Mountpoint"]) for host in (move.source, move.target))
-    found = move.made.agents.source.call("look", path=_hex(here))
+    found = move.work.pair.source.call("look", path=_hex(here))
     return Place(f"volume {name}", _unhex(found["real"]), there)
 
 

@@ -7,9 +7,9 @@ from transship.hosts.agent import Agent, Message, Value, as_root, checked, greet
 from transship.hosts.base import Host
 from transship.hosts.facts import RootAccess
 from transship.hosts.login import Login
+from transship.hosts.pair import Asked, Relayed
 from transship.hosts.ssh import SshHost
 from transship.hosts.ssh_failures import login_failure
-from transship.transfer.relay import Asked, Relayed
 
 
 @dataclass(frozen=True, slots=True)

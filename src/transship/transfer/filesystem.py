@@ -9,6 +9,8 @@ from typing import Literal
 
 from transship.agent.tar_manifest import first_difference, manifest
 from transship.errors import CommandError, TransferError
+from transship.hosts.base import Docker
+from transship.metrics.events import Recorder
 from transship.plan.steps import Move
 from transship.transfer.beside import output
 from transship.transfer.stream import await_late, relay
@@ -28,7 +30,6 @@ class CopyFilesystem:
     size: int
     verify: Literal["meta", "full"]
     phase: str = ""
-    guards: bool = False
 
     def describe(self) -> str:
         """Names the image that is made."""
@@ -36,24 +37,20 @@ class CopyFilesystem:
 
     def run(self, move: Move) -> None:
         """Raises `TransferError` if the target's layer is not what the source sent."""
+        move.made.flat = self.image
+        move.custody.save()
         reader = _TarReader(move.source.docker.export(self.container), contents=self.verify == "full")
         target = move.target.docker
 
         def consume(chunks: Iterator[bytes]) -> str:
             return target.import_image(chunks, self.image, platform=self.platform)
 
-        move.made.image, move.made.bytes["layer"] = relay(move.recorder, reader.chunks(), consume, total=self.size)
+        move.made.image, move.measured.bytes["layer"] = relay(move.recorder, reader.chunks(), consume, total=self.size)
         layers = target.inspect_image(move.made.image)["RootFS"]["Layers"]
         if layers != [reader.digest]:
             raise TransferError(f"{move.target.name} stored {layers}, but {move.source.name} sent {reader.digest}")
-        move.made.manifest.update(reader.manifest)
-        move.made.verified.append("archive")
-
-    def undo(self, move: Move) -> None:
-        """Remove the image, if it came to that."""
-        docker = move.target.docker
-        await_late(move.recorder, lambda: any(self.image in (each["RepoTags"] or ()) for each in docker.list_images()))
-        docker.remove_image(self.image)
+        move.work.manifest.update(reader.manifest)
+        move.measured.verified.append("archive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,6 @@ class VerifyFilesystem:
 
     verify: Literal["meta", "full"]
     phase: str = ""
-    guards: bool = False
 
     def describe(self) -> str:
         """Says how deep it looks."""
@@ -85,13 +81,16 @@ class VerifyFilesystem:
                     raise TransferError(f"the filesystem that arrived cannot be compared: {error}") from error
                 phase.detail = f"not compared: {error}"
                 return
-        folder = first_difference(move.made.manifest, arrived)
+        folder = first_difference(move.work.manifest, arrived)
         if folder is not None:
             raise TransferError(f"/{folder} on {move.target.name} is not as it was on {move.source.name}")
-        move.made.verified.append(f"filesystem ({self.verify})")
+        move.measured.verified.append(f"filesystem ({self.verify})")
 
-    def undo(self, move: Move) -> None:
-        """Looking changes nothing."""
+
+def remove_flat(docker: Docker, recorder: Recorder, name: str) -> None:
+    """Remove the image that was made of the filesystem, if it came to that."""
+    await_late(recorder, lambda: any(name in (each["RepoTags"] or ()) for each in docker.list_images()))
+    docker.remove_image(name)
 
 
 class _TarReader:

@@ -11,7 +11,6 @@ class KillSource:
 
     container_id: str
     phase: str = "kill"
-    guards: bool = False
 
     def describe(self) -> str:
         return "kill the frozen source"
@@ -21,9 +20,6 @@ class KillSource:
         docker = move.source.docker
         state = docker.inspect_container(self.container_id)["State"]
         if state["Paused"]:
-            move.made.agents.source.call("kill", container=self.container_id, pid=state["Pid"])
+            move.work.pair.source.call("kill", container=self.container_id, pid=state["Pid"])
         with suppress(ConflictError):  # it has ended
             docker.kill(self.container_id)
-
-    def undo(self, move: Move) -> None:
-        """The point of no return lies behind."""

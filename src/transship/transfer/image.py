@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from transship.agent.image_filter import AS_IT_IS, Edit
 from transship.errors import CommandError, DockerError, NoSpaceError, NotFoundError, TransferError
 from transship.hosts.base import Docker
+from transship.metrics.events import Recorder
+from transship.plan.record import Loading, Made
 from transship.plan.steps import Move
 from transship.spec.compare import same_image
 from transship.spec.extract import image_ref
@@ -21,17 +23,13 @@ class KeepImage:
     reference: str
     id: str
     phase: str = "prepare"
-    guards: bool = False
 
     def describe(self) -> str:
         return f"use the image {self.reference}, which is there already"
 
     def run(self, move: Move) -> None:
         move.made.image = self.id
-        move.made.verified.append("image")
-
-    def undo(self, move: Move) -> None:
-        """Nothing was made."""
+        move.measured.verified.append("image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,6 @@ class ProvideImage:
     ends: Ends
     pull: bool = True
     phase: str = ""
-    guards: bool = False
 
     def describe(self) -> str:
         """Names the image as the user knows it."""
@@ -81,31 +78,24 @@ class ProvideImage:
 
     def run(self, move: Move) -> None:
         """Raises `TransferError` if what arrived is not the image that the source has."""
-        move.made.bytes["image"] = 0
-        move.made.sizes["image"] = self.size
+        move.measured.bytes["image"] = 0
+        move.measured.sizes["image"] = self.size
         if not (self.pull and self._pull(move)):
             self._provide(move)
-        move.made.verified.append("image")
-
-    def undo(self, move: Move) -> None:
-        """Remove the image and every name that it was given; a name that means another image by now is left alone."""
-        docker = move.target.docker
-        ours = [tag for tag in move.made.tags if _id(docker, tag) == move.made.image]
-        for name in (*ours, *move.made.pulled):
-            docker.remove_image(name)
-        if move.made.loading:
-            self._discard(move)
+        move.measured.verified.append("image")
 
     def _pull(self, move: Move) -> bool:
         """Whether a registry gave the image. That none does is no error: the source has it."""
         for digest in self.image.digests:
             with move.recorder.phase("pull", digest) as phase:
-                move.made.pulled.add(digest)
+                if digest not in move.made.pulled:
+                    move.made.pulled.append(digest)
+                move.custody.save()
                 try:
                     move.target.docker.pull(digest, platform=self.image.platform, progress=phase.reach)
                     arrived = move.target.docker.inspect_image(digest)
                     self._take(move, image_ref(arrived, reference=digest, id=arrived["Id"]))
-                    move.made.bytes["image"] = phase.bytes
+                    move.measured.bytes["image"] = phase.bytes
                 except (DockerError, TransferError) as error:
                     phase.detail = f"not pulled, the image comes from the source: {error}"
                 else:
@@ -135,7 +125,7 @@ class ProvideImage:
                 raise
             except (DockerError, TransferError, CommandError) as error:
                 phase.detail = f"the whole image is sent, because this failed: {error}"
-                self._discard(move)
+                discard(move.target.docker, move.recorder, self._loading(stored))
                 return False
         return True
 
@@ -197,12 +187,13 @@ class ProvideImage:
 
     def _load(self, move: Move, archive: Iterator[bytes], stored: Iterable[ImageRef]) -> ImageRef:
         """Have the target load an archive and return what arrived. Raises `TransferError` if that is another image."""
-        move.made.loading = True
+        move.made.loading = self._loading(stored)
+        move.custody.save()
 
         def counted() -> Iterator[bytes]:
             with closing(as_generator(archive)) as chunks:
                 for chunk in chunks:
-                    move.made.bytes["image"] += len(chunk)
+                    move.measured.bytes["image"] += len(chunk)
                     yield chunk
 
         relay(move.recorder, counted(), move.target.docker.load)
@@ -212,16 +203,9 @@ class ProvideImage:
             raise TransferError(f"{move.target.name} received another image than {self.image.reference}")
         return arrived
 
-    def _discard(self, move: Move) -> None:
-        """Remove what arrived and has no name; with a name it is somebody else's."""
-
-        def nameless() -> list[ImageRef]:
-            stored = layers.stored_images(move.target.docker)
-            return [each for each in stored if same_image(self.image, each) and not each.tags]
-
-        await_late(move.recorder, lambda: bool(nameless()))
-        for each in nameless():
-            move.target.docker.remove_image(each.id)
+    def _loading(self, stored: Iterable[ImageRef]) -> Loading:
+        others = (each.id for each in stored if each.diff_ids == self.image.diff_ids and not each.tags)
+        return Loading(tuple(self.image.diff_ids), tuple(sorted(others)))
 
     def _take(self, move: Move, arrived: ImageRef) -> None:
         """Accept what is there if it is the image, and give it the names that it has on the source."""
@@ -230,8 +214,33 @@ class ProvideImage:
         move.made.image = arrived.id
         for tag in self.image.tags:
             if not _has(move.target.docker, tag):
-                move.made.tags.add(tag)
+                move.made.tags.append(tag)
+                move.custody.save()
                 move.target.docker.tag(arrived.id, tag)
+
+
+def remove_image(docker: Docker, recorder: Recorder, made: Made) -> None:
+    """Take away the image that was brought, and every name that it was given.
+
+    A name that means another image by now, and an image that somebody else uses, are left alone.
+    """
+    ours = [tag for tag in made.tags if _id(docker, tag) == made.image]
+    for name in (*ours, *made.pulled):
+        docker.remove_image(name)
+    if made.loading.layers:
+        discard(docker, recorder, made.loading)
+
+
+def discard(docker: Docker, recorder: Recorder, loading: Loading) -> None:
+    """Remove what arrived and has no name; with a name it is somebody else's."""
+
+    def nameless() -> list[str]:
+        stored = layers.stored_images(docker, besides=loading.others)
+        return [each.id for each in stored if tuple(each.diff_ids) == loading.layers and not each.tags]
+
+    await_late(recorder, lambda: bool(nameless()))
+    for id_ in nameless():
+        docker.remove_image(id_)
 
 
 def _has(docker: Docker, name: str) -> bool:

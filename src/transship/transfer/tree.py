@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from transship.agent.compress import NAMES as CODEC_NAMES
 from transship.errors import TransferError
-from transship.transfer.relay import Pair
+from transship.hosts.pair import Pair
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ from transship.errors import CommandError, HostError, TransferError
 from transship.hosts.agent import Message, start_agent
 from transship.hosts.base import Host
 from transship.hosts.facts import RootAccess
+from transship.hosts.pair import Asked
 from transship.metrics.events import Phase
 from transship.plan.findings import Finding
 from transship.plan.options import PathName
 from transship.plan.rounds import Round, verdict
 from transship.plan.steps import Move
 from transship.transfer.direct import connect
-from transship.transfer.relay import AgentPair, Asked
+from transship.transfer.relay import AgentPair
 from transship.transfer.tree import RoundReport, TreePaths, TreeSync
 
 Kind = Literal["volumes", "layer", "binds"]
@@ -48,7 +49,6 @@ class StartAgents:
     root: tuple[RootAccess, RootAccess]
     path: PathName = "relay"
     phase: str = "prepare"
-    guards: bool = False
 
     def describe(self) -> str:
         where = {"relay": "", "direct": ", joined from host to host", "auto": ", joined from host to host if possible"}
@@ -56,31 +56,27 @@ class StartAgents:
 
     def run(self, move: Move) -> None:
         """Raises `CommandError` where an agent does not start, or the direct way was asked for and there is none."""
-        move.made.path = "relay"
+        move.measured.path = "relay"
         if self.path != "relay":
             try:
-                move.made.agents = move.resources.enter_context(connect(move.source, move.target, self.root))
+                move.work.agents = move.resources.enter_context(connect(move.source, move.target, self.root))
             except (CommandError, TransferError, HostError) as error:
                 if self.path == "direct":
                     raise
-                move.made.path = f"relay, because there is no direct path: {error}"
-                with move.recorder.phase("path", move.made.path):
+                move.measured.path = f"relay, because there is no direct path: {error}"
+                with move.recorder.phase("path", move.measured.path):
                     pass  # it is said when it is known, and not only in the result
             else:
-                move.made.path = "direct"
+                move.measured.path = "direct"
                 return
 
         def heard(event: Message) -> None:
-            if move.made.heard is not None:
-                move.made.heard(event)
+            if move.work.heard is not None:
+                move.work.heard(event)
 
         source = move.resources.enter_context(start_agent(move.source, self.root[0], heard))
         target = move.resources.enter_context(start_agent(move.target, self.root[1]))
-        move.made.agents = AgentPair(source, target)
-
-    def undo(self, move: Move) -> None:
-        """The agents end, and with them all that is under way."""
-        move.resources.close()
+        move.work.agents = AgentPair(source, target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,25 +86,25 @@ class OpenTrees:
     source_container: str
     trees: tuple[Tree, ...]
     phase: str = "prepare"
-    guards: bool = False
 
     def describe(self) -> str:
         return "see what the target has of it"
 
     def run(self, move: Move) -> None:
         """Raises `TransferError` for a target that is not empty."""
-        moving = [tree for tree in self.trees if tree.kind != "binds" or tree.name in move.made.binds]
+        moving = [tree for tree in self.trees if tree.kind != "binds" or tree.name in move.work.binds]
         for number, tree in enumerate(moving):
-            sync = TreeSync(move.made.agents, number, self._paths(move, tree))
-            sync.open(empty=tree.kind != "layer" and not tree.replace)
-            if tree.replace or tree.kind == "layer":
-                sync.adopt(contents=tree.replace)
-            move.made.trees.append(Opened(tree, sync))
+            sync = TreeSync(move.work.pair, number, self._paths(move, tree))
+            base = tree.replace or _is_begun(move, tree)
+            sync.open(empty=tree.kind != "layer" and not base)
+            if base or tree.kind == "layer":
+                sync.adopt(contents=base)
+            move.work.trees.append(Opened(tree, sync))
 
     def _paths(self, move: Move, tree: Tree) -> TreePaths:
-        agents = move.made.agents
+        agents = move.work.pair
         if tree.kind == "binds":
-            place = move.made.binds[tree.name]
+            place = move.work.binds[tree.name]
             return TreePaths(str(tree), place.source, place.target, devices=True, single=place.is_file)
         return TreePaths(
             name=str(tree),
@@ -116,10 +112,6 @@ class OpenTrees:
             target=_path(move.target, agents.target, tree, move.made.container),
             devices=True,
         )
-
-    def undo(self, move: Move) -> None:
-        """What was opened is closed with the agents."""
-        move.made.trees.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +122,14 @@ class PreCopy:
     max_downtime_s: float
     limit_rate: float
     phase: str = ""
-    guards: bool = False
 
     def describe(self) -> str:
         return f"copy {', '.join(map(str, self.trees))} in rounds while the source serves"
 
     def run(self, move: Move) -> None:
         """Raises `TransferError` when the budget cannot be met and nobody agrees to more."""
+        move.made.copying = True
+        move.custody.save()
         rounds: list[Round] = []
         while (said := verdict(rounds, self.max_downtime_s)) == "again":
             number = len(rounds) + 1
@@ -162,10 +155,10 @@ class PreCopy:
                 if event.get("event") == "progress":
                     phase.reach(before + int(event["wire"]), None)
 
-            move.made.heard = heard
+            move.work.heard = heard
             reports.append(opened.sync.round(rate=self.limit_rate))
             phase.reach(before + reports[-1].bytes_wire, None)
-        move.made.heard = None
+        move.work.heard = None
         return reports
 
     def _unlimited_s(self, report: RoundReport) -> float:
@@ -186,16 +179,12 @@ class PreCopy:
         if not move.agreed([too_long]):
             raise TransferError(too_long.message, hint=too_long.hint)
 
-    def undo(self, move: Move) -> None:
-        """What was copied goes with the volumes and the container that it was copied into."""
-
 
 @dataclass(frozen=True, slots=True)
 class LastRound:
     """Copy what changed since the latest round, now that nobody writes any more, and have it on the target's disk."""
 
     phase: str = "last-round"
-    guards: bool = False
 
     def describe(self) -> str:
         return "copy what changed since"
@@ -204,9 +193,6 @@ class LastRound:
         """Raises `TransferError` if something changes even now."""
         _account(move, [opened.sync.round(last=True) for opened in _opened(move)], last=True)
 
-    def undo(self, move: Move) -> None:
-        """As for the rounds before."""
-
 
 @dataclass(frozen=True, slots=True)
 class VerifyTrees:
@@ -214,7 +200,6 @@ class VerifyTrees:
 
     full: bool
     phase: str = "verify"
-    guards: bool = False
 
     def describe(self) -> str:
         return f"compare what arrived{', contents too' if self.full else ''}"
@@ -223,10 +208,7 @@ class VerifyTrees:
         """Raises `TransferError` naming the first path that differs."""
         for opened in _opened(move):
             opened.sync.verify(full=self.full)
-            move.made.verified.append(f"{opened.tree} ({'full' if self.full else 'meta'})")
-
-    def undo(self, move: Move) -> None:
-        """Looking changes nothing."""
+            move.measured.verified.append(f"{opened.tree} ({'full' if self.full else 'meta'})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +216,6 @@ class Announce:
     """Let nobody wait for the container's new place in the target's network: see `agent.neighbours`."""
 
     phase: str = "announce"
-    guards: bool = False
 
     def describe(self) -> str:
         return "tell the target's kernel where the container is"
@@ -248,14 +229,18 @@ class Announce:
             for key in ("IPAddress", "GlobalIPv6Address")
             if each.get(key) and each.get("MacAddress")
         ]
-        move.made.agents.target.call("neighbours", addresses=",".join(places))
+        move.work.pair.target.call("neighbours", addresses=",".join(places))
 
-    def undo(self, move: Move) -> None:
-        """The kernel forgets by itself."""
+
+def _is_begun(move: Move, tree: Tree) -> bool:
+    """Whether what the target has of a tree is from an earlier try of this move: then it is gone on from."""
+    made = move.made
+    ours = {"layer": [""], "volumes": made.volumes, "binds": [each.path for each in made.provided]}
+    return made.copying and tree.name in ours[tree.kind]
 
 
 def _opened(move: Move) -> list[Opened]:
-    trees: list[Opened] = move.made.trees
+    trees: list[Opened] = move.work.trees
     return trees
 
 
@@ -272,7 +257,7 @@ def _path(host: Host, agent: Asked, tree: Tree, container: str) -> str:
 
 def _account(move: Move, reports: Sequence[RoundReport], *, last: bool) -> None:
     for opened, report in zip(_opened(move), reports, strict=True):
-        made, tree = move.made, opened.tree
-        made.bytes[tree.kind] = made.bytes.get(tree.kind, 0) + report.bytes_wire
-        made.sizes[tree.kind] = made.sizes.get(tree.kind, 0) + report.bytes_logical
-        move.made.rounds.append({"tree": str(tree), "last": last, **asdict(report)})
+        measured, tree = move.measured, opened.tree
+        measured.bytes[tree.kind] = measured.bytes.get(tree.kind, 0) + report.bytes_wire
+        measured.sizes[tree.kind] = measured.sizes.get(tree.kind, 0) + report.bytes_logical
+        move.measured.rounds.append({"tree": str(tree), "last": last, **asdict(report)})

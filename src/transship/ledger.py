@@ -1,0 +1,169 @@
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from typing import Self
+
+from transship.errors import TransferError, TransshipError
+from transship.hosts.base import Host, Json
+from transship.hosts.facts import RootAccess
+from transship.hosts.keeper import Keeper, Side, start_keeper
+from transship.journal.store import Journal
+from transship.journal.stored import from_json, to_json
+from transship.plan.record import Record, Stage
+
+WAIT_S = 60.0
+"""How long a keeper that acts on its own is waited for: a container's grace period may be part of that."""
+
+_LOOK_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Where a keeper stands: the host, how one becomes root there (None: no program can be run), what it locks."""
+
+    host: Host
+    root: RootAccess | None
+    locks: tuple[str, ...]
+
+
+class Ledger:
+    """The record of a migration in its three copies: the journal here, and one with a keeper on each host.
+
+    See `plan.steps.Custody`. What is written is on disk before a call returns. A host where no keeper can be started
+    has no copy, and nobody there who acts when this process is lost.
+    """
+
+    def __init__(self, record: Record, journal: Journal, posts: Mapping[Side, Post]) -> None:
+        self.record = record
+        self._journal = journal
+        self._posts = posts
+        self._keepers: dict[Side, Keeper] = {}
+
+    def claim(self) -> None:
+        """See `Custody`. If it fails nothing is locked."""
+        with ThreadPoolExecutor(2) as pool:
+            started = {side: pool.submit(self._start, side, 0.0) for side in self._kept()}
+        try:
+            for side, each in started.items():
+                self._keepers[side] = each.result()
+            self._journal.begin(self.record)
+        except BaseException:
+            for each in started.values():
+                if not each.exception():
+                    each.result().end("refused")
+                    each.result().forget(self.record.id)
+            self.close()
+            raise
+
+    def save(self) -> None:
+        """See `Custody`: what is made lies on the target, so that its keeper must know."""
+        self._journal.save(self.record)
+        self._write("target")
+
+    def advance(self, stage: Stage) -> None:
+        """See `Custody`. If it fails, this side takes the further stage for true."""
+        self.record = replace(self.record, stage=stage)
+        self._journal.save(self.record)
+        if stage == "committed":
+            for side in self._kept():
+                with suppress(TransshipError):  # it serves on the target: that is what recovery would find there
+                    self._regain(side)
+                    self._write(side)
+            return
+        self._write("source")
+        if stage != "stopping":
+            self._write("target")
+
+    def revoke(self) -> None:
+        """See `Custody`."""
+        self._regain("target")
+        self._write("target", stage="fenced")
+
+    def reclaim(self) -> bool:
+        """See `Custody`. From now on the source's keeper brings it back if this process is lost."""
+        if self._regain("source") == "restored":
+            return True
+        self._write("source", stage="fenced" if self.record.stage == "fenced" else "stopping")
+        return False
+
+    def settle(self) -> None:
+        """See `Custody`."""
+        self.record = replace(self.record, stage="restored")
+        self._journal.save(self.record)
+        self._write("source")
+        self._write("target")
+
+    def end(self, outcome: str, detail: str = "") -> None:
+        """See `Custody`."""
+        self.record = replace(self.record, stage="ended", outcome=outcome, detail=detail)
+        self._journal.save(self.record)
+        for side in self._kept():
+            with suppress(TransshipError):  # what it has of the record is looked at together with the journal
+                self._regain(side)
+                self._keepers[side].end(outcome, detail)
+
+    def close(self) -> None:
+        """End the keepers. What is not ended they take for abandoned, and act. Twice is fine."""
+        with ExitStack() as stack:
+            for keeper in self._keepers.values():
+                stack.callback(keeper.close)
+        self._keepers.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _kept(self) -> tuple[Side, ...]:
+        return tuple(side for side, post in self._posts.items() if post.root is not None)
+
+    def _start(self, side: Side, patience_s: float) -> Keeper:
+        post = self._posts[side]
+        keeper = start_keeper(post.host, post.root or "none")
+        try:
+            keeper.keep(dict(to_json(self.record)), side, post.locks, patience_s)
+        except BaseException:
+            keeper.close()
+            raise
+        return keeper
+
+    def _write(self, side: Side, *, stage: Stage | None = None) -> None:
+        if side not in self._keepers:
+            return
+        record = self.record if stage is None else replace(self.record, stage=stage)
+        self._keepers[side].write(dict(to_json(record)))
+
+    def _regain(self, side: Side) -> Stage | None:
+        """Have a keeper that answers. Returns the stage that a lost one has left on its host; None if none was lost.
+
+        A lost keeper may still be at work: that is waited for.
+        """
+        post, lost = self._posts[side], self._keepers.get(side)
+        if lost is None or not lost.lost:
+            return None
+        lost.close()
+        with ExitStack() as undo:
+            keeper = undo.enter_context(start_keeper(post.host, post.root or "none"))
+            found = self._left_by(keeper)
+            keeper.keep(dict(to_json(self.record)), side, post.locks, WAIT_S)
+            undo.pop_all()
+        self._keepers[side] = keeper
+        return found
+
+    def _left_by(self, keeper: Keeper) -> Stage | None:
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            mine = next((each for each in keeper.records() if _id(each) == self.record.id), None)
+            if mine is None or not mine["held"]:
+                return from_json(mine["record"], keeper.host).stage if mine else None
+            if time.monotonic() > deadline:
+                raise TransferError(f"the keeper on {keeper.host} still acts on its own")
+            threading.Event().wait(_LOOK_S)
+
+
+def _id(stored: Json) -> str:
+    return str((stored["record"] or {}).get("id"))

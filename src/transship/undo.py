@@ -1,0 +1,155 @@
+"""How a move is taken back: first the service, then what was made.
+
+Both go by the record alone, which says what may exist, and by what is observed. So it makes no difference whether the
+process that moved takes back its own work, or another one does after a crash; and each may be done twice.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from transship.errors import ConflictError, HostError, NotFoundError, TransferError
+from transship.hosts.base import Docker, Host
+from transship.plan.record import Record
+from transship.plan.steps import Move
+from transship.transfer.binds import withdraw
+from transship.transfer.filesystem import remove_flat
+from transship.transfer.image import remove_image
+
+PATIENCE_S = 60.0
+"""How long a host that is gone (a reboot, a daemon that restarts) is waited for before an undo is given up."""
+
+_AGAIN_S = 0.2
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Tries again while a host cannot be reached, until a common deadline."""
+
+    deadline: float = field(default_factory=lambda: time.monotonic() + PATIENCE_S)
+
+    def __call__(self, action: Callable[[], Answer]) -> Answer:
+        """Do it, which must be harmless to do twice. Raises what happened last."""
+        while True:
+            try:
+                return action()
+            except (HostError, TransferError):
+                if time.monotonic() > self.deadline:
+                    raise
+            threading.Event().wait(_AGAIN_S)
+
+
+def bring_back(move: Move) -> None:
+    """See to it that the source is what it was, and that the target does not run.
+
+    In this order: the source is not touched while it is not certain that the target is stopped. Raises what made that
+    impossible; then the record still says who may run the container.
+    """
+    custody, record, patiently = move.custody, move.custody.record, Patience()
+    if record.stage == "preparing":
+        return
+    if record.stage in {"released", "committed", "forward"}:
+        patiently(custody.revoke)
+        patiently(lambda: stop_target(move.target.docker, record))
+    if not patiently(custody.reclaim):  # else its keeper was quicker
+        with move.recorder.phase("restart", "the source serves again"):
+            patiently(lambda: restore_source(move.source.docker, record))
+    patiently(custody.settle)
+
+
+def stop_target(docker: Docker, record: Record) -> None:
+    """Return when the target's container does not run, and will not start by itself."""
+    with suppress(NotFoundError):  # gone, so it does not run
+        docker.set_restart_policy(record.made.container, {"Name": "no"})
+        docker.stop(record.made.container, grace=0)
+
+
+def restore_source(docker: Docker, record: Record) -> None:
+    """The source runs as before, with the restart policy that it had.
+
+    A stop or freeze that was cut off may still be under way: it is asked for again, which waits for its end.
+    """
+    if record.running and record.stage != "fenced":
+        if record.freeze:
+            _thaw(docker, record.container_id)
+        else:
+            docker.stop(record.container_id)
+            docker.start(record.container_id)
+    docker.set_restart_policy(record.container_id, record.restart_policy)
+    if docker.inspect_container(record.container_id)["Name"] != f"/{record.container}":
+        docker.rename(record.container_id, record.container)  # its keeper had given it a name that warns
+
+
+def _thaw(docker: Docker, container: str) -> None:
+    with suppress(ConflictError):  # it is frozen already, or has ended
+        docker.pause(container)
+    if docker.inspect_container(container)["State"]["Paused"]:
+        docker.unpause(container)
+    else:
+        docker.start(container)
+
+
+def clean_up(move: Move) -> list[str]:
+    """Remove from the target what the migration made, newest first, and return what could not be removed and why."""
+    left, patiently = [], Patience()
+    for what, remove in _removals(move):
+        try:
+            patiently(remove)
+        except Exception as error:  # noqa: BLE001 - the others must be removed all the same; it is reported
+            left.append(f"{what} ({error})")
+    return left
+
+
+def _removals(move: Move) -> Iterator[tuple[str, Callable[[], None]]]:
+    record, made, docker, recorder = move.custody.record, move.made, move.target.docker, move.recorder
+    yield f"the container {record.arriving}", lambda: remove_container(docker, record)
+    if made.flat:
+        yield f"the image {made.flat}", lambda: remove_flat(docker, recorder, made.flat)
+    yield "the image", lambda: remove_image(docker, recorder, made)
+    if made.provided:
+        yield "folders for bind mounts", lambda: withdraw(move.target, move.target_root, made.provided)
+    for volume in made.volumes:
+        yield f"the volume {volume}", lambda volume=volume: docker.remove_volume(volume)  # type: ignore[misc]
+    for network in made.networks:
+        yield f"the network {network}", lambda network=network: remove_network(move.target, record, network)  # type: ignore[misc]
+
+
+def remove_container(docker: Docker, record: Record) -> None:
+    """Remove the target's container. Where its id is not known, one of its name is ours if it was made since."""
+    if record.made.container:
+        docker.remove_container(record.made.container)
+        return
+    if not record.made.creating:
+        return
+    with suppress(NotFoundError):
+        found = docker.inspect_container(record.arriving)
+        if found["State"]["Status"] == "created" and is_since(found["Created"], record.since):
+            docker.remove_container(str(found["Id"]))
+
+
+def remove_network(target: Host, record: Record, name: str) -> None:
+    """Remove a network. Where its id is not known, one of its name is ours if it was made since and nobody uses it."""
+    known = record.made.networks[name]
+    if not known:
+        try:
+            found = target.docker.inspect_network(name)
+        except NotFoundError:
+            return
+        if found.get("Containers") or not is_since(found["Created"], record.since):
+            raise ConflictError(f"{target.name} has a network {name} that may be somebody else's")
+        known = str(found["Id"])
+    target.docker.remove_network(known)
+
+
+def is_since(created: str, since: str) -> bool:
+    """Whether a time that Docker wrote is not before another one."""
+    # Nanoseconds are more than datetime takes.
+    there, then = (datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)) for text in (created, since))
+    return there >= then

@@ -1,0 +1,141 @@
+"""Taking a move back, whatever was begun and whatever answers were lost."""
+
+import pytest
+
+from tests.custody import Told, moving, record
+from tests.test_engine import hosts
+from transship import undo
+from transship.errors import ConflictError, NotFoundError, UnreachableError
+from transship.hosts.fake import FakeHost, Moment
+from transship.lifecycle import FreezeSource
+from transship.plan.record import Stage
+from transship.plan.steps import Move
+from transship.transfer.frozen import KillSource
+
+ID = "a" * 64
+
+
+def under_way(stage: Stage, *, freeze: bool = False) -> Move:
+    source, target = hosts()
+    source.docker.start("web")
+    move = moving(source, target, custody=Told(record(stage=stage, freeze=freeze)))
+    target.docker.images.add([b""], name="web:1")
+    move.made.container = target.docker.create_container("web", {"Image": "web:1"})
+    source.docker.calls.clear()
+    return move
+
+
+def status(move: Move, side: str = "source") -> str:
+    host = getattr(move, side)
+    return str(host.docker.container("web").status)
+
+
+def log(move: Move) -> list[str]:
+    assert isinstance(move.custody, Told)
+    return move.custody.log
+
+
+@pytest.mark.parametrize("stage", ["fenced", "stopping", "released"])
+def test_the_source_is_what_it_was_and_that_may_be_said_twice(stage: Stage) -> None:
+    move = under_way(stage)
+    move.source.docker.set_restart_policy(ID, {"Name": "no"})
+    if stage != "fenced":
+        move.source.docker.stop(ID)
+    if stage == "released":
+        move.target.docker.start(move.made.container)
+    for _ in range(2):
+        undo.bring_back(move)
+        assert (status(move), status(move, "target") == "running") == ("running", False)
+        found = move.source.docker.inspect_container(ID)
+        assert found["HostConfig"]["RestartPolicy"]["Name"] == "always"
+    assert log(move)[:2] == (["revoke", "reclaim"] if stage == "released" else ["reclaim", "settle"])
+
+
+def test_a_source_that_was_not_told_to_stop_goes_on_without_a_pause() -> None:
+    move = under_way("fenced")
+    undo.bring_back(move)
+    assert isinstance(move.source, FakeHost)
+    assert not {"stop", "start"} & set(move.source.docker.calls)
+
+
+def test_a_name_that_a_keeper_gave_is_taken_back() -> None:
+    move = under_way("released")
+    move.source.docker.stop(ID)
+    move.source.docker.rename(ID, move.custody.record.retired_name)
+    undo.bring_back(move)
+    assert move.source.docker.inspect_container(ID)["Name"] == "/web"
+
+
+def test_a_source_that_its_keeper_has_brought_back_is_left_alone() -> None:
+    move = under_way("stopping")
+    move.custody.reclaim = lambda: True  # type: ignore[method-assign]
+    undo.bring_back(move)
+    assert isinstance(move.source, FakeHost)
+    assert not {"stop", "start", "set_restart_policy"} & set(move.source.docker.calls)
+    assert move.custody.record.stage == "restored"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_freeze_whose_answer_is_lost_is_undone(when: Moment) -> None:
+    move = under_way("fenced", freeze=True)
+    assert isinstance(move.source, FakeHost)
+    move.source.docker.fail("pause", UnreachableError("the line is cut"), when=when)
+    with pytest.raises(UnreachableError):
+        FreezeSource(ID).run(move)
+    for _ in range(2):
+        undo.bring_back(move)
+        assert status(move) == "running"
+
+
+def test_a_source_that_ended_before_it_was_frozen_runs_after_the_undo() -> None:
+    move = under_way("fenced", freeze=True)
+    move.source.docker.stop(ID)
+    with pytest.raises(ConflictError):
+        FreezeSource(ID).run(move)
+    undo.bring_back(move)
+    assert status(move) == "running"
+
+
+def test_a_source_that_has_ended_is_not_killed() -> None:
+    move = under_way("committed")
+    move.source.docker.stop(ID)
+    KillSource(ID).run(move)
+    assert status(move) == "exited"
+
+
+def test_a_container_of_unknown_id_is_ours_if_it_is_new_and_never_ran() -> None:
+    move = under_way("preparing")
+    made, target = move.made, move.target.docker
+    made.container, made.creating = "", True
+    target.start("web")
+    assert undo.clean_up(move) == []
+    assert status(move, "target") == "running"
+    target.stop("web")
+    target.remove_container("web")
+    target.create_container("web", {"Image": "web:1"})
+    assert undo.clean_up(move) == []
+    with pytest.raises(NotFoundError):
+        target.inspect_container("web")
+
+
+@pytest.mark.parametrize("since", ["2020-01-01T00:00:00+00:00", "2099-01-01T00:00:00+00:00"])
+def test_a_network_of_unknown_id_is_ours_if_it_is_new(since: str) -> None:
+    source, target = hosts()
+    move = moving(source, target, custody=Told(record(since=since)))
+    move.made.networks["back"] = ""
+    target.docker.create_network({"Name": "back"})
+    left = undo.clean_up(move)
+    if since.startswith("2020"):
+        assert left == []
+        with pytest.raises(NotFoundError):
+            target.docker.inspect_network("back")
+    else:
+        assert "may be somebody else's" in left[0]
+        assert target.docker.inspect_network("back")
+
+
+def test_times_of_docker_are_compared_whatever_their_precision() -> None:
+    since = "2026-01-01T00:00:00.500000+00:00"
+    assert undo.is_since("2026-01-01T00:00:00.500000001Z", since)
+    assert undo.is_since("2026-01-01T02:00:01+02:00", since)
+    assert not undo.is_since("2026-01-01T00:00:00Z", since)
