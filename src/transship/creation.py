@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from transship.errors import ConflictError, NotFoundError, TransferError
+from transship.errors import ConflictError, DockerError, NotFoundError, TransferError
 from transship.hosts.base import Host
 from transship.observe import read_spec
 from transship.plan.steps import Move
@@ -28,7 +28,7 @@ class CreateNetwork:
         move.custody.save()
         try:
             networks[name] = move.target.docker.create_network(network_body(self.network))
-        except ConflictError:  # somebody else has made it
+        except DockerError:  # refused: what is there of that name, somebody else has made
             del networks[name]
             raise
         move.custody.save()
@@ -95,7 +95,7 @@ class CreateContainer:
         move.custody.save()
         try:
             made.container = docker.create_container(self.spec.name, body)
-        except ConflictError:  # somebody else has made it
+        except DockerError:  # refused: what is there of that name, somebody else has made
             made.creating = False
             raise
         move.custody.save()
