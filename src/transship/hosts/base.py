@@ -57,7 +57,9 @@ class Docker(Protocol):
         """Create a container from a raw create body and return its id. It is not started."""
         ...
 
-    def start(self, ref: str) -> None: ...
+    def start(self, ref: str, *, checkpoint: str = "") -> None:
+        """Start a container; with `checkpoint`, one of its own by name, its processes go on from there."""
+        ...
 
     def stop(self, ref: str, *, grace: int | None = None) -> None:
         """Stop with the container's own signal, and its own grace period unless `grace` (seconds) says otherwise."""

@@ -136,8 +136,11 @@ class ApiDocker:
             raise _redacted(error, body) from None
         return str(answer["Id"])
 
-    def start(self, ref: str) -> None:
-        self._done("POST", f"/containers/{_word(ref)}/start", what=f"start container {ref}", timeout=None)
+    def start(self, ref: str, *, checkpoint: str = "") -> None:
+        params = _given(checkpoint=checkpoint)
+        self._done(
+            "POST", f"/containers/{_word(ref)}/start", params=params, what=f"start container {ref}", timeout=None
+        )
 
     def stop(self, ref: str, *, grace: int | None = None) -> None:
         params = {} if grace is None else {"t": grace}

@@ -154,7 +154,7 @@ class FakeDocker:
         return container.id
 
     @_request
-    def start(self, ref: str) -> None:
+    def start(self, ref: str, *, checkpoint: str = "") -> None:  # noqa: ARG002 — it has no memory to go on from
         container = self.container(ref)
         if container.status == "running":
             return
