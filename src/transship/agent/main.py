@@ -14,6 +14,7 @@ from .frames import RECORDS, REPLY, REQUEST, STATE, Frame, write_all
 from .keeper import Keeper
 from .known import Adoption, describe
 from .layer import upper_directory
+from .live import Live
 from .manifest import STEP, Manifest, of_tree
 from .neighbours import learn
 from .opendirs import list_names, open_root
@@ -55,6 +56,7 @@ class Agent:
         self._busy = False
         self._peer: Peer | None = None
         self._keeper = Keeper(_STDIN)
+        self._live = Live()
         self._requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "open": self._open,
             "send": self._send,
@@ -74,6 +76,7 @@ class Agent:
             "connect": self._connect,
             "pass": self._pass,
             **self._keeper.requests,
+            **self._live.requests,
         }
 
     def run(self) -> None:
@@ -85,6 +88,7 @@ class Agent:
             self._serve()
         finally:
             self._keeper.leave()
+            self._live.leave()
 
     def _serve(self) -> None:
         self._reply(

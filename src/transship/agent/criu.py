@@ -1,0 +1,103 @@
+"""CRIU and runc, as this host has them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from typing import TYPE_CHECKING, NamedTuple
+
+from .faults import AgentError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .memory_folder import MemoryFolder
+
+_RUNC_ROOTS = ("/run/docker/runtime-runc/moby", "/run/containerd/runc/moby")
+_NETWORK_KEY = "extRootNetNS"
+"""What runc calls a network namespace that was there before the container, as a sandbox's is for the restored one."""
+
+_ERROR = re.compile(r"^\([\d.]+\)\s+(?:\d+: )?Error \([^)]*\): (.*)$", re.MULTILINE)
+_HARMLESS = ("rlimit: Can't setup RLIMIT_NOFILE",)
+_MISSING = 127
+_TRACE_WORDS = 200
+
+
+class Container(NamedTuple):
+    """What a dump must know of a container. `terminal`: it has one, which Docker holds the other end of."""
+
+    id: str
+    pid: int
+    terminal: bool
+
+
+def dump(container: Container, folder: MemoryFolder, options: Sequence[str]) -> None:
+    """Write the images of a container, which goes on as it was, frozen if it was frozen. Raises `AgentError`.
+
+    `options` are more lines of CRIU's configuration. The network namespace is left out: the restored container gets one
+    that is there already.
+    """
+    namespace = os.stat(f"/proc/{container.pid}/ns/net").st_ino
+    lines = [*options, f"external net[{namespace}]:{_NETWORK_KEY}"]
+    done = run(
+        [
+            "runc", "--root", _runc_root(container.id), "checkpoint", "--leave-running", "--tcp-established",
+            "--file-locks", *(["--shell-job"] if container.terminal else []),
+            "--image-path", folder.part("images"), "--work-path", folder.part("work"), container.id,
+        ],
+        configuration=_configuration(folder, lines),
+    )  # fmt: skip
+    if done.returncode:
+        raise AgentError(
+            f"CRIU cannot dump it: {complaint(os.path.join(folder.part('work'), 'dump.log')) or _last_line(done)}",
+            "ECRIU",
+        )
+
+
+def complaint(log: str) -> str:
+    """The first line of CRIU's log that tells of an error, without where in CRIU that is; empty if none does."""
+    try:
+        with open(log, encoding="utf-8", errors="replace") as file:
+            found = _ERROR.findall(file.read())
+    except FileNotFoundError:
+        return ""
+    return next((line[:_TRACE_WORDS] for line in found if not line.startswith(_HARMLESS)), "")
+
+
+def supports(feature: str) -> bool:
+    """Whether CRIU and the kernel have a feature, in the words of `criu check --feature`."""
+    return run(["criu", "check", "--feature", feature]).returncode == 0
+
+
+def run(argv: Sequence[str], *, configuration: str = "") -> subprocess.CompletedProcess[bytes]:
+    """Run a program; `configuration` is a file that CRIU reads as its own."""
+    try:
+        return subprocess.run(list(argv), env=environment(configuration), capture_output=True, check=False)
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(list(argv), _MISSING, b"", f"{argv[0]} is not installed".encode())
+
+
+def environment(configuration: str = "") -> dict[str, str]:
+    """What CRIU and runc are started with: nothing of the user's, who could mean another CRIU by it."""
+    path = os.environ.get("PATH", "/usr/bin:/bin")
+    return {"PATH": f"{path}:/usr/local/sbin:/usr/sbin:/sbin", "CRIU_CONFIG_FILE": configuration}
+
+
+def _configuration(folder: MemoryFolder, lines: Sequence[str]) -> str:
+    path = os.path.join(folder.path, "dump.conf")
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
+    return path
+
+
+def _runc_root(container: str) -> str:
+    for root in _RUNC_ROOTS:
+        if os.path.isdir(os.path.join(root, container)):
+            return root
+    raise AgentError("runc knows nothing of the container: it does not run, or another runtime runs it")
+
+
+def _last_line(done: subprocess.CompletedProcess[bytes]) -> str:
+    said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
+    return said.rpartition("\n")[2] or f"status {done.returncode}"

@@ -1,0 +1,169 @@
+"""What the coordinator asks of this host when a container's memory moves: see the requests' own words."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from . import criu, criu_images
+from .faults import AgentError, ProtocolError
+from .memory_folder import MemoryFolder, sweep
+from .netns import ACTIONS, Namespace
+from .page_service import PageService
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CONTAINER = re.compile(r"[0-9a-f]{64}")
+
+
+class Live:
+    """The requests of the strategy live. One move at a time: one folder, one network namespace, one service."""
+
+    def __init__(self) -> None:
+        self._folder: MemoryFolder | None = None
+        self._namespace: Namespace | None = None
+        self._service: PageService | None = None
+        self.requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "criu": self._criu,
+            "memory": self._memory,
+            "enter": self._enter,
+            "network": self._network,
+            "dump": self._dump,
+            "split": self._split,
+            "checkpoint": self._checkpoint,
+            "serve": self._serve,
+            "keep": self._keep,
+            "served": self._served,
+            "complaint": self._complaint,
+            "wipe": self._wipe,
+        }
+
+    def leave(self) -> None:
+        """End what must not outlive the agent, and wipe the images unless a restored process lives on them."""
+        if self._namespace:
+            self._namespace.leave()
+        if self._folder:
+            self._folder.give_up()
+
+    def _criu(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Which of `features` CRIU and this kernel have, and whether its own check passes (`problem`, empty if so)."""
+        done = criu.run(["criu", "check"])
+        said = (done.stdout + done.stderr).decode("utf-8", "replace").strip()
+        return {
+            "problem": said.rpartition("\n")[2] if done.returncode else "",
+            "features": [feature for feature in request["features"] if criu.supports(feature)],
+        }
+
+    def _memory(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Make the folder `name` for memory images, with room for `bytes`."""
+        self._folder = MemoryFolder(request["name"], request["bytes"])
+        return {"path": self._folder.path, "images": self._folder.part("images")}
+
+    def _enter(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Have a process ready in the network namespace of the process `pid`."""
+        if self._namespace:
+            self._namespace.leave()
+        self._namespace = Namespace(request["pid"])
+        return {}
+
+    def _network(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Have `acts` done in that namespace, in this order: see netns.py."""
+        if self._namespace is None:
+            raise ProtocolError("no network namespace was entered")
+        for act in request["acts"]:
+            if act not in ACTIONS:
+                raise ProtocolError(f"a network does not {act!r}")
+            self._namespace.do(act)
+        return {}
+
+    def _dump(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Write the images of `container` (its id), whose first process is `pid`; `terminal`: it has one."""
+        container = criu.Container(_id(request["container"]), request["pid"], bool(request["terminal"]))
+        folder = self._made()
+        criu.dump(container, folder, request["options"])
+        images = folder.part("images")
+        return {"bytes": sum(os.path.getsize(os.path.join(images, name)) for name in os.listdir(images))}
+
+    def _split(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """Make images without the pages that can come later."""
+        folder = self._made()
+        done = criu_images.split(folder.part("images"), folder.part("small"))
+        return {"lazy": done.lazy, "eager": done.eager}
+
+    def _checkpoint(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Put those images where Docker, whose data is in `root` (hex), looks for the checkpoint `name` of `container`.
+
+        CRIU's options for the restore go to `configuration` (hex), which the container's annotation names.
+        """
+        folder = self._made()
+        checkpoints = os.path.join(
+            os.fsdecode(bytes.fromhex(request["root"])), "containers", _id(request["container"]), "checkpoints"
+        )
+        os.makedirs(checkpoints, mode=0o700, exist_ok=True)
+        shutil.copytree(folder.part("small"), os.path.join(checkpoints, os.path.basename(folder.path)))
+        with open(bytes.fromhex(request["configuration"]), "w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in [*request["options"], f"work-dir {folder.part('work')}"])
+        return {"name": os.path.basename(folder.path)}
+
+    def _serve(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Begin to serve pages; `options` are more of CRIU's. Returns when a restore may begin."""
+        self._service = PageService(self._made(), request["options"])
+        return {}
+
+    def _keep(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """The restored process runs: from here on its pages are served also when this agent is lost."""
+        self._serving().keep()
+        return {}
+
+    def _served(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """Wait until all pages have been delivered; the images are wiped by then."""
+        self._serving().wait()
+        self._service = None
+        return {}
+
+    def _complaint(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """Why the last restore failed, in CRIU's words; empty if it does not say."""
+        return {"line": criu.complaint(os.path.join(self._made().part("work"), "restore.log"))}
+
+    def _wipe(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Take away all images that nobody uses, and `files` (hex)."""
+        if self._service:
+            self._service.stop()
+            self._service = None
+        if self._folder:
+            self._folder.give_up()
+            self._folder = None
+        sweep()
+        for path in request["files"]:
+            _remove(bytes.fromhex(path))
+        return {}
+
+    def _made(self) -> MemoryFolder:
+        if self._folder is None:
+            raise ProtocolError("there is no folder for memory images")
+        return self._folder
+
+    def _serving(self) -> PageService:
+        if self._service is None:
+            raise ProtocolError("no pages are being served")
+        return self._service
+
+
+def _id(container: str) -> str:
+    if not _CONTAINER.fullmatch(container):
+        raise ProtocolError(f"{container!r} is no container's id")
+    return container
+
+
+def _remove(path: bytes) -> None:
+    try:
+        shutil.rmtree(path)
+    except NotADirectoryError:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise AgentError(f"{os.fsdecode(path)} cannot be removed: {error.strerror}") from error

@@ -1,0 +1,170 @@
+"""A process inside a container's network namespace, which lets nothing out of it, or tells neighbours who is there.
+
+A Python before 3.12 cannot enter a namespace, and the agent itself must not leave its own; so nsenter(1) starts this
+file's program there, from the archive that the agent runs from, ahead of the moment when it is needed.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+import sys
+from typing import NamedTuple
+
+from . import offspring, rtnetlink
+from .faults import AgentError
+
+_DELETE_QDISC, _NEW_QDISC, _GET_LINK, _GET_ADDRESS = 37, 36, 18, 22
+_TRAFFIC = struct.Struct("=BBHiIII")
+_LINK = struct.Struct("=BBHiII")
+_ADDRESS = struct.Struct("=BBBBi")
+_KIND, _OPTIONS = 1, 2
+_ROOT = 0xFFFFFFFF
+_HANDLE = 0x7A580000
+_ONE_BYTE = struct.pack("=I", 1)
+_LOOPBACK = 0x8
+_LINK_ADDRESS, _ADDRESS_LOCAL, _ADDRESS_OWN = 1, 2, 1
+_MAC_BYTES = 6
+_LINK_SCOPE = 253
+_BROADCAST = b"\xff" * 6
+_ARP_PROTOCOL = b"\x08\x06"
+_ARP = struct.Struct("!HHBBH6s4s6s4s")
+_ALL_NODES = "ff02::1"
+_ADVERTISEMENT = struct.Struct("!BBHI16sBB6s")
+_OVERRIDE = 0x20000000
+_IPV4_BYTES = 4
+_NOT_MUTED = (errno.ENOENT, errno.EINVAL)
+
+
+class Interface(NamedTuple):
+    """A network interface that is not the loopback. `addresses` are packed, of either family."""
+
+    number: int
+    mac: bytes
+    addresses: list[bytes]
+
+
+class Namespace:
+    """The process inside, from the agent's side. It ends with the agent."""
+
+    def __init__(self, pid: int) -> None:
+        """Enter the network namespace of process `pid`. Raises `AgentError` where that cannot be."""
+        self._process = offspring.start("netns", [], before=["nsenter", f"--net=/proc/{pid}/ns/net", "--"])
+        self._answer()
+
+    def do(self, word: str) -> None:
+        """Have one of `ACTIONS` done. Raises `AgentError` where it cannot be."""
+        assert self._process.stdin  # noqa: S101 - asked for above
+        try:
+            self._process.stdin.write(word.encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended, and says why below
+        self._answer()
+
+    def leave(self) -> None:
+        """End the process; what it did stays done."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _answer(self) -> None:
+        assert self._process.stdout  # noqa: S101
+        assert self._process.stderr  # noqa: S101
+        line = self._process.stdout.readline()
+        if line != b"done\n":
+            said = line or self._process.stderr.read()
+            last = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
+            raise AgentError(f"the container's network cannot be reached: {last or 'the process inside it ended'}")
+
+
+def mute() -> None:
+    """Let no packet leave, ARP included, whatever is sent. To a sender it looks like a full queue, so TCP keeps it.
+
+    What arrives still arrives: it is answered when `speak` comes, here or where the processes are by then.
+    """
+    options = rtnetlink.attribute(_KIND, b"bfifo\0") + rtnetlink.attribute(_OPTIONS, _ONE_BYTE)
+    with rtnetlink.connect() as netlink:
+        for interface in interfaces(netlink):
+            body = _TRAFFIC.pack(socket.AF_UNSPEC, 0, 0, interface.number, _HANDLE, _ROOT, 0) + options
+            rtnetlink.change(netlink, _NEW_QDISC, rtnetlink.CREATE | rtnetlink.REPLACE, body, "the way out")
+
+
+def speak() -> None:
+    """Let packets leave again. Where nothing was muted nothing happens."""
+    with rtnetlink.connect() as netlink:
+        for interface in interfaces(netlink):
+            body = _TRAFFIC.pack(socket.AF_UNSPEC, 0, 0, interface.number, _HANDLE, _ROOT, 0)
+            try:
+                rtnetlink.ask(netlink, _DELETE_QDISC, rtnetlink.REQUEST | rtnetlink.ACK, body)
+            except OSError as error:
+                if error.errno not in _NOT_MUTED:
+                    raise AgentError(f"the way out cannot be opened: {error.strerror}") from error
+
+
+def announce() -> None:
+    """Tell all neighbours that these addresses are here: gratuitous ARP, and unsolicited neighbour advertisements."""
+    with rtnetlink.connect() as netlink:
+        found = interfaces(netlink)
+    for interface in found:
+        for address in interface.addresses:
+            if len(address) == _IPV4_BYTES:
+                _announce_ipv4(interface, address)
+            else:
+                _announce_ipv6(interface, address)
+
+
+def _announce_ipv4(interface: Interface, address: bytes) -> None:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind((socket.if_indextoname(interface.number), 0))
+        for operation in (1, 2):  # some systems learn from a request, some from a reply only
+            arp = _ARP.pack(1, 0x0800, 6, 4, operation, interface.mac, address, _BROADCAST, address)
+            raw.send(_BROADCAST + interface.mac + _ARP_PROTOCOL + arp)
+
+
+def _announce_ipv6(interface: Interface, address: bytes) -> None:
+    message = _ADVERTISEMENT.pack(136, 0, 0, _OVERRIDE, address, 2, 1, interface.mac)
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw:
+        raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, interface.number)
+        raw.bind((socket.inet_ntop(socket.AF_INET6, address), 0, 0, interface.number))
+        raw.sendto(message, (_ALL_NODES, 0, 0, interface.number))
+
+
+def interfaces(netlink: socket.socket) -> list[Interface]:
+    """All interfaces but the loopback, with the addresses that others on the same link may ask for."""
+    found = {}
+    for link in rtnetlink.ask(netlink, _GET_LINK, rtnetlink.REQUEST | rtnetlink.DUMP, _LINK.pack(0, 0, 0, 0, 0, 0)):
+        _, _, _, index, flags, _ = _LINK.unpack_from(link)
+        values = dict(rtnetlink.attributes(link[_LINK.size :]))
+        mac = values.get(_LINK_ADDRESS, b"")
+        if not flags & _LOOPBACK and len(mac) == _MAC_BYTES:
+            found[index] = Interface(index, mac, [])
+    body = _ADDRESS.pack(0, 0, 0, 0, 0)
+    for entry in rtnetlink.ask(netlink, _GET_ADDRESS, rtnetlink.REQUEST | rtnetlink.DUMP, body):
+        _, _, _, scope, index = _ADDRESS.unpack_from(entry)
+        values = dict(rtnetlink.attributes(entry[_ADDRESS.size :]))
+        own = values.get(_ADDRESS_LOCAL) or values.get(_ADDRESS_OWN)
+        if index in found and own and scope < _LINK_SCOPE:
+            found[index].addresses.append(own)
+    return list(found.values())
+
+
+ACTIONS = {"mute": mute, "speak": speak, "announce": announce}
+
+
+def run() -> None:
+    """Be the process inside: a word a line on standard input, each answered with `done` or what went wrong."""
+    _say("done")
+    for line in sys.stdin:
+        try:
+            ACTIONS[line.strip()]()
+        except (AgentError, OSError) as error:
+            _say(str(error))
+        else:
+            _say("done")
+
+
+def _say(word: str) -> None:
+    sys.stdout.write(word + "\n")
+    sys.stdout.flush()
