@@ -2,14 +2,16 @@
 
 import marshal
 from collections.abc import Sequence
+from copy import deepcopy
 from random import Random
 from typing import Any
 
 WORDS = (
-    "", " ", "\0", "\n", "\t", "\x1b[31m", "\u202e", "é", "日本", "😀", "\udcff", "\ud800", "%", "%00", "%2e%2e", "..",
-    ".", "/", "//", "../..", "-", "--", "-o", "-oProxyCommand=x", "$(x)", "`x`", "'", '"', "\\", "{}", "{0}", "%s", "@", ":",
-    "::", "[", "]", "[::1]", "?", "#", "=", ",", ";", "*", "0", "00", "-1", "1e9", "0x10", "9" * 20, "9" * 5000, "nan",
-    "inf", "١", "٣s", "²", "A" * 300, "sha256:", "sha256:" + "0" * 64, "0" * 64, "true", "null", "localhost", "tcp://", "ssh://",
+    "", " ", "\0", "\n", "\t", "\x1b[31m", "\u202e", "é", "日本", "😀", "\udcff", "\ud800", "%", "%00", "%2e%2e",
+    "..", ".", "/", "//", "../..", "-", "--", "-o", "-oProxyCommand=x", "$(x)", "`x`", "'", '"', "\\", "{}",
+    "{0}", "%s", "@", ":", "::", "[", "]", "[::1]", "?", "#", "=", ",", ";", "*", "0", "00", "-1", "1e9",
+    "0x10", "9" * 20, "9" * 5000, "nan", "inf", "١", "٣s", "²", "A" * 300, "sha256:", "sha256:" + "0" * 64,
+    "0" * 64, "true", "null", "localhost", "tcp://", "ssh://",
 )  # fmt: skip
 """Texts that somebody has tripped over."""
 
@@ -91,7 +93,7 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 def _changed_at(random: Random, document: Any, path: tuple[Any, ...]) -> Any:
     """The document, changed at `path`; as it is where an earlier change has taken that away."""
     if not path:
-        return random.choice((document, random.choice(VALUES)))
+        return random.choice((document, deepcopy(random.choice(VALUES))))
     parent = document
     try:
         for key in path[:-1]:
@@ -117,8 +119,8 @@ def _change(random: Random, parent: Any, key: Any, old: Any) -> None:
         case 2 if isinstance(old, str):
             parent[key] = text(random, [old])
         case 3 if isinstance(old, int):
-            parent[key] = random.choice((old + 1, -old, old * 2**32, str(old), float(old)))
+            parent[key] = random.choice((old + 1, -old, old * 2**32, old / 3)) if abs(old) < 2**64 else 0
         case 4:
             parent[key] = {str(key): old} if random.random() < 0.5 else [old]
         case _:
-            parent[key] = random.choice(VALUES)
+            parent[key] = deepcopy(random.choice(VALUES))

@@ -132,7 +132,7 @@ METAS = mutations.Documents(
     {"Name": "web", "Metadata": {"Description": ""}, "Endpoints": {"docker": {"Host": ""}}},
 )
 CONFIGS = mutations.Documents({"currentContext": "web", "auths": {"registry": {"auth": "eDp5"}}, "credsStore": "pass"})
-DEEP = b"[" * 100_000
+DEEP = b"[" * 5000
 
 
 def stored(random: Random, documents: mutations.Documents) -> bytes:
@@ -143,7 +143,7 @@ def stored(random: Random, documents: mutations.Documents) -> bytes:
     return whole
 
 
-@fuzz(2_000)
+@fuzz(1_000)
 def test_files_of_docker_contexts(random: Random, docker_config: Path) -> None:
     _meta(docker_config, "web").write_bytes(stored(random, METAS))
     (docker_config / "config.json").write_bytes(stored(random, CONFIGS) if random.random() < 0.3 else b"{}")

@@ -39,6 +39,9 @@ _FIXED = struct.Struct(">BIIIqQQIII")
 _XATTR = struct.Struct(">HI")
 _MAX_NAME = 255
 _MODES = 0o7777
+_DEVICES = 0xFFF << 32 | 0xFFFFF
+"""The numbers that Linux gives to devices: 12 bits and 20."""
+_NOBODY = 0xFFFFFFFF
 
 
 class Entry(NamedTuple):
@@ -137,8 +140,10 @@ def decode(data: memoryview, offset: int) -> tuple[Entry, int]:
     check_path(path)
     xattrs = tuple(_decode_xattrs(data[last:end]))
     entry = Entry._make((path, *numbers, bytes(data[middle:last]), xattrs))
-    if not FILE <= entry.kind <= LINK or entry.mode > _MODES or entry.size >> 63:
+    if not FILE <= entry.kind <= LINK or entry.mode > _MODES or entry.size >> 63 or _NOBODY in entry[3:5]:
         raise ProtocolError(f"{shown(path)}: impossible attributes")
+    if entry.rdev & ~(_DEVICES if entry.kind in (CHARACTER, BLOCK) else 0):
+        raise ProtocolError(f"{shown(path)}: not the number of a device")
     if entry.kind == LINK:
         check_path(entry.target)
     if entry.kind == SYMLINK and (not entry.target or b"\0" in entry.target):

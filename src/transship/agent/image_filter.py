@@ -60,9 +60,15 @@ def contents(stream: IO[bytes]) -> dict[str, Any]:
                     manifest = head
         _to_end(stream)
         image = json.loads(manifest)[0]
-        return {"config": image["Config"], "layers": image["Layers"] or [], "members": members}
+        return {"config": _path(image["Config"]), "layers": list(map(_path, image["Layers"] or [])), "members": members}
     except (tarfile.TarError, ValueError, LookupError, TypeError) as error:
         raise AgentError(f"what Docker saved is no whole image archive: {error}", "EARCHIVE") from error
+
+
+def _path(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("its manifest names what is no file")
+    return value
 
 
 def shorten(stream: IO[bytes], out: IO[bytes], edit: Edit) -> Report:
@@ -87,7 +93,7 @@ def shorten(stream: IO[bytes], out: IO[bytes], edit: Edit) -> Report:
                 raise AgentError("what Docker saved ends too early", "EARCHIVE")
             _append(short, edit)
         _to_end(stream)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError) as error:
         raise AgentError(f"what Docker saved is no whole image archive: {error}", "EARCHIVE") from error
     return Report(kept, kept_bytes, dropped, dropped_bytes)
 

@@ -176,10 +176,9 @@ class Agent:
         if not request["still"]:
             sync(tree.root)
         chooser = compress.Chooser(request["codec"], self._link)
-        before: Iterable[tuple[Any, ...]] = tree.state or ()
         way = self._linked().input if "peer" in request else _STDOUT
         with Outgoing(way, RECORDS, chooser, Pace(request["rate"])) as out:
-            sender = Sender(tree.root, before, out, began_ns, tree.single)
+            sender = Sender(tree.root, tree.state, out, began_ns, tree.single)
             sender.run(_Progress(request["tree"], out))
             out.end()
         if tree.state:
