@@ -186,7 +186,7 @@ def _planned(
 ) -> tuple[Plan, Observation]:
     with recorder.phase("observe", "both hosts and the container"):
         try:
-            seen = observe(*hosts, journey.container)
+            seen = observe(*hosts, journey.container, options)
         except StepError as error:  # a daemon refused a question; nothing was asked to change
             raise PreflightError(str(error), hint=error.hint) from error
     with recorder.phase("plan"):

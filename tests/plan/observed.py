@@ -1,10 +1,15 @@
 """Observations for the tests of what is decided from them: all is well, but for what a test says."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from transship.hosts.facts import Facts
-from transship.plan.observation import Observation, SourceState, TargetState
+from transship.hosts.paths import PathSeen
+from transship.plan.checks import check
+from transship.plan.observation import Company, Observation, SourceState, TargetState
+from transship.plan.options import MoveOptions
+from transship.plan.rule import Rule
 from transship.spec.model import ContainerSpec, ImageRef
 
 FACTS = Facts(
@@ -26,7 +31,7 @@ SPEC = ContainerSpec(
     mounts=(),
     volumes=(),
     networks=(),
-    config={},
+    config={"Hostname": "web"},
     host_config={},
 )
 
@@ -36,11 +41,24 @@ SEEN = Observation(
     source=FACTS,
     target=replace(FACTS, host="ssh://root@new"),
     spec=SPEC,
-    state=SourceState("1" * 64, "running", 0, 100_000_000, (), (), {}),
-    there=TargetState(
-        (1, 45), frozenset(), "", frozenset(), {}, {}, {}, frozenset(), frozenset(), frozenset(), frozenset()
-    ),
+    state=SourceState("1" * 64, "running", 0, 100_000_000),
+    there=TargetState((1, 45)),
+    link=12_500_000.0,
 )
+
+FREE = PathSeen("missing", empty=True, real="/srv/data")
+"""A path of a bind mount where nothing is."""
+FOLDER = PathSeen("folder", empty=False, real="/srv/data")
+
+
+def found(observed: Observation, rules: Iterable[Rule], options: MoveOptions | None = None) -> list[str]:
+    """Severity and code of all that the rules find; each says what it is, and an error what to do."""
+    findings = check(observed, options or MoveOptions(), rules)
+    for finding in findings:
+        assert finding.message
+        assert "\n" not in finding.message
+        assert finding.hint or finding.severity != "error"
+    return [f"{finding.severity} {finding.code}" for finding in findings]
 
 
 def seen(
@@ -49,12 +67,15 @@ def seen(
     state: dict[str, Any] | None = None,
     there: dict[str, Any] | None = None,
     target: dict[str, Any] | None = None,
+    source: dict[str, Any] | None = None,
+    company: dict[str, Any] | None = None,
 ) -> Observation:
     """`SEEN`, with these fields of its parts changed."""
     return replace(
         SEEN,
         spec=replace(SPEC, **(spec or {})),
-        state=replace(SEEN.state, **(state or {})),
+        state=replace(SEEN.state, **{"company": Company(**(company or {})), **(state or {})}),
+        source=replace(FACTS, **(source or {})),
         there=replace(SEEN.there, **(there or {})),
         target=replace(SEEN.target, **(target or {})),
     )

@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.plan.observed import SEEN, SPEC, seen
+from tests.plan.observed import FOLDER, FREE, SEEN, SPEC, seen
 from transship.hosts.facts_script import Listener
-from transship.plan.checks import ALWAYS_THERE, PLAIN_RULES, RULES
+from transship.plan.checks import PLAIN_RULES, RULES
 from transship.plan.checks import check as check_rules
+from transship.plan.copied import ALWAYS_THERE
 from transship.plan.findings import Finding
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
@@ -24,7 +25,7 @@ CASES: list[tuple[str, str, Observation, MoveOptions]] = [
     ("error", "container-state", seen(state={"status": "restarting"}), MoveOptions()),
     ("error", "auto-remove", seen(spec={"host_config": {"AutoRemove": True}}), MoveOptions()),
     ("error", "borrowed-network", seen(spec={"network_mode": "container:db"}), MoveOptions()),
-    ("error", "lent-network", seen(state={"dependants": ("sidecar",)}), MoveOptions()),
+    ("error", "lent-network", seen(company={"dependants": ("sidecar",)}), MoveOptions()),
     ("error", "linked", seen(spec={"host_config": {"Links": ["db:db"]}}), MoveOptions()),
     ("error", "swarm-task", seen(spec={"config": {"Labels": {"com.docker.swarm.task.id": "x"}}}), MoveOptions()),
     ("note", "compose", seen(spec={"config": {"Labels": {"com.docker.compose.project": "x"}}}), MoveOptions()),
@@ -55,13 +56,13 @@ CASES: list[tuple[str, str, Observation, MoveOptions]] = [
     (
         "error",
         "bind-missing",
-        seen(spec={"mounts": (BIND,)}, there={"missing_paths": frozenset({"/srv/data"})}),
+        seen(spec={"mounts": (BIND,)}, there={"paths": {"/srv/data": FREE}}),
         MoveOptions(binds="expect"),
     ),
     (
         "warning",
         "bind-unseen",
-        seen(spec={"mounts": (BIND,)}, there={"missing_paths": None}),
+        seen(spec={"mounts": (BIND,)}, there={"paths": None}),
         MoveOptions(binds="expect"),
     ),
     ("error", "volume", seen(spec={"volumes": (VOLUME,)}), MoveOptions()),
@@ -137,7 +138,14 @@ def test_a_trap_is_found_and_explained(severity: str, code: str, observed: Obser
             seen(spec={"host_config": LOCAL_PORT}, there={"published": {("10.0.0.1", "8080/tcp"): "x"}}),
             MoveOptions(),
         ),
-        (seen(spec={"host_config": PORT, "network_mode": "host"}, target={"listeners": (OPEN,)}), MoveOptions()),
+        (
+            seen(
+                spec={"host_config": PORT, "network_mode": "host"},
+                state={"listeners": ()},
+                target={"listeners": (OPEN,)},
+            ),
+            MoveOptions(),
+        ),
         (seen(spec={"host_config": {"LogConfig": {"Type": "none"}}}), MoveOptions()),
         (seen(spec={"image": replace(SPEC.image, platform="linux/386")}), MoveOptions()),
         (seen(spec={"image": replace(SPEC.image, platform="linux")}), MoveOptions()),
@@ -151,7 +159,7 @@ def test_a_trap_is_found_and_explained(severity: str, code: str, observed: Obser
         (seen(there={"containers": frozenset({"web"})}), MoveOptions(name="web2")),
         (seen(target={"docker_free_bytes": 0}, there={"image": "sha256:1"}), MoveOptions()),
         (seen(target={"docker_free_bytes": None}), MoveOptions()),
-        (seen(spec={"mounts": (BIND,)}), MoveOptions(binds="expect")),
+        (seen(spec={"mounts": (BIND,)}, there={"paths": {"/srv/data": FOLDER}}), MoveOptions(binds="expect")),
     ],
 )
 def test_what_is_no_trap_is_not_found(observed: Observation, options: MoveOptions) -> None:

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from transship.errors import CommandError
+from transship.errors import CommandError, HostError
 from transship.hosts.base import Host, Json
+from transship.hosts.daemon_settings import read_settings
 from transship.hosts.facts_script import GATHER, GATHER_SCRIPT, Listener, read_answer
 
 RootAccess = Literal["root", "sudo", "docker", "none"]
@@ -16,6 +17,9 @@ RootAccess = Literal["root", "sudo", "docker", "none"]
 
 CRIU_FEATURES = ("mem_dirty_track", "uffd-noncoop", "pagemap_scan", "timens", "clone3_set_tid")
 """What `observe_criu` asks for: pre-copy, post-copy, fast scans of memory, time namespaces, restored pids."""
+
+LIMITS = ("MemoryLimit", "SwapLimit", "CpuCfsQuota", "CPUShares", "CPUSet", "PidsLimit")
+"""Docker's words for the limits that a kernel may lack."""
 
 _USUAL_ROOT = "/var/lib/docker"
 _ARM = {"armv6l": "v6", "armv7l": "v7"}
@@ -77,6 +81,17 @@ class Facts:
     criu_features: tuple[str, ...] | None = None
     """Those of `CRIU_FEATURES` that the host has; None until `observe_criu` asked."""
     listeners: tuple[Listener, ...] | None = None
+    interfaces: tuple[str, ...] | None = None
+    addresses: tuple[str, ...] | None = None
+    """Of all interfaces, without the length of their networks."""
+    memory_nodes: str | None = None
+    """As Linux writes a set of numbers: `0-1`."""
+    nvidia: bool | None = None
+    """Whether Docker can give a GPU of NVIDIA to a container."""
+    missing_limits: tuple[str, ...] = ()
+    """Docker's words for the limits that the kernel does not know, so that the daemon drops them: `MemoryLimit`."""
+    settings: Mapping[str, str] | None = None
+    """Those of the daemon's own settings that shape its containers (`daemon_settings.KNOWN`), as JSON."""
 
     @property
     def platform(self) -> str:
@@ -105,12 +120,27 @@ class Link:
 
 
 def observe_host(host: Host) -> Facts:
-    """Observe a host; nothing is changed there. Raises `HostError`s, and `DockerError` if the daemon fails."""
+    """Observe a host; nothing is changed there.
+
+    Raises `HostError`s, one of them for what tells of itself as neither Docker nor a host would, and `DockerError` if
+    the daemon fails.
+    """
+    try:
+        return _observe(host)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise HostError(
+            f"what {host.name} tells of itself cannot be understood ({type(error).__name__}: {error})",
+            hint="docker info there shows what it tells; is it Docker?",
+        ) from error
+
+
+def _observe(host: Host) -> Facts:
     with ThreadPoolExecutor(max_workers=2) as pool:
         gathered = pool.submit(_gather, host, _USUAL_ROOT) if host.can_run else None
         version = pool.submit(host.docker.version)
         info, clock = _info(host)
         told = _from_docker(version.result(), info)
+        _check_kinds(told)
         found = gathered.result() if gathered else {}
     if gathered and told["docker_root"] != _USUAL_ROOT:
         found["docker_free_bytes"] = _gather(host, told["docker_root"])["docker_free_bytes"]
@@ -174,7 +204,18 @@ def _from_docker(version: Json, info: Json) -> Json:
         "network_drivers": tuple(sorted(plugins.get("Network") or ())),
         "swarm_state": swarm.get("LocalNodeState", ""),
         "swarm_manager": bool(swarm.get("ControlAvailable")),
+        "missing_limits": tuple(word for word in LIMITS if info.get(word) is False),
     }
+
+
+def _check_kinds(told: Json) -> None:
+    """Raise `TypeError` unless text is where text belongs, and a number where a number does."""
+    for name, value in told.items():
+        kind = Facts.__annotations__[name]
+        if isinstance(kind, type) and not isinstance(value, kind):
+            raise TypeError(f"{name} is of type {type(value).__name__}")
+        if isinstance(value, tuple) and not all(isinstance(each, str) for each in value):
+            raise TypeError(f"{name} holds what is no text")
 
 
 def _gather(host: Host, docker_root: str) -> Json:
@@ -192,7 +233,16 @@ def _gather(host: Host, docker_root: str) -> Json:
         "python_version": _number(found.get("python_version")),
         "criu_version": _number(found.get("criu")),
         "listeners": listeners,
+        "interfaces": _lines(found.get("interface")),
+        "addresses": _lines(found.get("address")),
+        "memory_nodes": found.get("memory_nodes"),
+        "nvidia": "nvidia" in found,
+        "settings": read_settings(found.get("daemon_file", ""), found.get("daemon_words", "")),
     }
+
+
+def _lines(text: str | None) -> tuple[str, ...] | None:
+    return tuple(sorted(set(text.splitlines()))) if text else None
 
 
 def _kib(text: str | None) -> int | None:
@@ -231,6 +281,18 @@ def measure_link(host: Host, *, seconds: float = 0.5) -> Link:
     Raises `CommandError` where no program can be run, `UnreachableError`.
     """
     return Link(up=_rate(lambda size: _send(host, size), seconds), down=_rate(lambda size: _fetch(host, size), seconds))
+
+
+def measure_way(source: Host, target: Host, *, seconds: float = 0.25) -> float | None:
+    """Measure what crosses from one host to the other through this machine, in bytes per second, in about a second.
+
+    None where one of them runs no programs. Raises as `measure_link`.
+    """
+    if not (source.can_run and target.can_run):
+        return None
+    with ThreadPoolExecutor(1) as pool:
+        up = pool.submit(_rate, lambda size: _send(target, size), seconds)
+        return min(_rate(lambda size: _fetch(source, size), seconds), up.result())
 
 
 def _rate(move: Callable[[int], None], seconds: float) -> float:

@@ -1,11 +1,12 @@
 """What can be known of networks before anything is touched."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 
 from transship.plan.findings import Finding
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
+from transship.plan.rule import Rule
 from transship.spec.model import NetworkAttachment, NetworkSpec
 
 
@@ -84,4 +85,35 @@ def _outside(attachment: NetworkAttachment, there: NetworkSpec) -> str:
     return ""
 
 
-NETWORK_RULES: tuple[Callable[[Observation, MoveOptions], Iterator[Finding]], ...] = (networks_can_follow,)
+def addresses_are_free(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
+    """Docker notices that a fixed address is taken when the container starts."""
+    for attachment in seen.spec.networks:
+        taken = seen.there.addresses.get(attachment.network.name, {})
+        for address in (attachment.ipv4, attachment.ipv6):
+            if address and address in taken:
+                yield Finding(
+                    "error",
+                    "address-taken",
+                    f"{seen.spec.name} has the fixed address {address}, which {taken[address]} has on "
+                    f"{seen.target_name} in the network {attachment.network.name}",
+                    "free it there, or take the fixed address away",
+                )
+
+
+def parents_are_there(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
+    """Macvlan and ipvlan sit on an interface of the host, which is called otherwise elsewhere."""
+    has = seen.target.interfaces
+    for network in (attachment.network for attachment in seen.spec.networks):
+        parent = str(network.options.get("parent") or "")
+        if not parent or network.name in seen.there.networks or has is None:
+            continue
+        if not {parent, parent.partition(".")[0]} & set(has):  # Docker makes the VLAN's interface of its parent
+            yield Finding(
+                "error",
+                "network-parent",
+                f"the network {network.name} sits on the interface {parent}, which {seen.target_name} lacks",
+                f"docker network create --driver {network.driver} there, with its own parent, and the same name",
+            )
+
+
+NETWORK_RULES: tuple[Rule, ...] = (networks_can_follow, addresses_are_free, parents_are_there)

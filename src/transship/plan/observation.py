@@ -1,27 +1,61 @@
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from transship.hosts.facts import Facts
+from transship.hosts.facts_script import Listener
+from transship.hosts.paths import PathSeen, TreeSize
 from transship.spec.fields import ApiVersion
 from transship.spec.model import ContainerSpec, NetworkSpec
 
 
 @dataclass(frozen=True, slots=True)
-class SourceState:
-    """The container on its host. `changed_paths` counts what its writable layer holds.
+class Company:
+    """Who on the source has to do with the container, by name.
 
-    `status` is Docker's word (`running`, `paused`, `exited`, ...). `dependants` are the names of containers that use
-    this one's network; `volume_users` maps a volume to the
-    running containers that use it as well.
+    `dependants` use its network, `linked_by` are linked to it, `peers` are the running containers in each of its
+    networks, `project` the others of its Compose project. `volume_users` maps a volume to the running containers that
+    use it as well. `updaters` renew containers by themselves, `panels` when somebody tells them to; `units` are the
+    systemd units that name it.
+    """
+
+    dependants: tuple[str, ...] = ()
+    linked_by: tuple[str, ...] = ()
+    peers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    project: tuple[str, ...] = ()
+    volume_users: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    updaters: tuple[str, ...] = ()
+    panels: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """The container on its host. `changed_paths` counts what its writable layer holds, `layer_bytes` is its size.
+
+    `status` is Docker's word (`running`, `paused`, `exited`, ...), `health` that of its health check, empty if it has
+    none. `image_layers` are the sizes of the image's layers in bytes, lowest first, empty where Docker cannot tell.
+    `sizes` tells what volumes (by name) and copied bind mounts (by path) hold, as far as it is known, and `paths` what
+    lies where the bind mounts come from; None where nobody could look. `stop_heard` says whether the first process
+    handles the signal that shall stop it; None where that could not be seen. `listeners` are the container's own on
+    the host's network; None where they could not be seen, or it has another. `exec_sessions` counts the programs that
+    `docker exec` has started in it, `volumes_from` names whose volumes it was given.
     """
 
     container_id: str
     status: str
     changed_paths: int
     image_bytes: int
-    unknown_fields: tuple[str, ...]
-    dependants: tuple[str, ...]
-    volume_users: Mapping[str, tuple[str, ...]]
+    unknown_fields: tuple[str, ...] = ()
+    layer_bytes: int = 0
+    image_layers: tuple[int, ...] = ()
+    sizes: Mapping[str, TreeSize] = field(default_factory=dict)
+    paths: Mapping[str, PathSeen] | None = field(default_factory=dict)
+    health: str = ""
+    stop_heard: bool | None = None
+    listeners: tuple[Listener, ...] | None = None
+    exec_sessions: int = 0
+    volumes_from: tuple[str, ...] = ()
+    company: Company = field(default_factory=Company)
 
     @property
     def running(self) -> bool:
@@ -32,32 +66,43 @@ class SourceState:
 class TargetState:
     """What of the target matters to one container: what is there of that name, and what is taken.
 
-    `image` is the id under which the target has exactly the container's image, or empty. `foreign_tags` are those of
+    `image` is the id under which the target has exactly the container's image, or empty; `shared_layers` counts the
+    lowest layers that one of its images has, too. `foreign_tags` are those of
     the image's names that mean another image there. `published` maps an address and a port (`8080/tcp`) to the name of
     the container that has it. `has_source`: the very container that shall be moved is there already. `networks` holds
-    those that the container needs and the target has, `subnets` those of every network there by its name; `volumes` the
-    names of those that the container uses, `occupied_volumes` of those that are not proven empty. `missing_paths` are
-    the bind mounts' paths that are not there, `occupied_paths` those that are there and not proven to be empty folders;
-    None where nobody could look.
+    those that the container needs and the target has, `addresses` what is taken in each of these, and by which
+    container; `subnets` those of every network there by its name. `volumes` are the
+    names of those that the container uses, `occupied_volumes` of those that are not proven empty. `paths` tells what
+    lies where the bind mounts come from, and `devices` at the container's devices; None where nobody could look.
+    `profiles` are the AppArmor profiles there, None where they could not be seen or were not needed. `log_plugins` are
+    the log drivers that were installed.
     """
 
     api_version: ApiVersion
-    containers: frozenset[str]
-    image: str
-    foreign_tags: frozenset[str]
-    published: Mapping[tuple[str, str], str]
-    networks: Mapping[str, NetworkSpec]
-    subnets: Mapping[str, tuple[str, ...]]
-    volumes: frozenset[str]
-    occupied_volumes: frozenset[str]
-    missing_paths: frozenset[str] | None
-    occupied_paths: frozenset[str] | None
+    containers: frozenset[str] = frozenset()
+    image: str = ""
+    shared_layers: int = 0
+    foreign_tags: frozenset[str] = frozenset()
+    published: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    networks: Mapping[str, NetworkSpec] = field(default_factory=dict)
+    addresses: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    subnets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    volumes: frozenset[str] = frozenset()
+    occupied_volumes: frozenset[str] = frozenset()
+    paths: Mapping[str, PathSeen] | None = field(default_factory=dict)
+    devices: Mapping[str, PathSeen] | None = field(default_factory=dict)
+    profiles: frozenset[str] | None = None
+    log_plugins: frozenset[str] = frozenset()
     has_source: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """All that a plan is made from. Two equal observations give equal plans."""
+    """All that a plan is made from. Two equal observations give equal plans.
+
+    `link` is what crosses from the source to the target through this machine, in bytes per second; None where it was
+    not measured.
+    """
 
     source_name: str
     target_name: str
@@ -66,3 +111,4 @@ class Observation:
     spec: ContainerSpec
     state: SourceState
     there: TargetState
+    link: float | None = None

@@ -1,35 +1,24 @@
 """What the strategy `sync` needs beyond what every move needs."""
 
-import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from transship.hosts.facts import Facts
 from transship.hosts.readiness import readiness
-from transship.plan.checks import ALWAYS_THERE, Rule, expected_path
+from transship.plan.checks import expected_path
+from transship.plan.copied import ALWAYS_THERE, is_copied
 from transship.plan.findings import Finding
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
-from transship.spec.model import Mount, VolumeSpec
+from transship.plan.rule import Rule
+from transship.plan.space_checks import COPY_SPACE_RULES
+from transship.spec.model import Mount
 
 _SYSTEM = re.compile(
     r"/|/(?:bin|etc|home|lib(?:32|64|x32)?|root|sbin|usr|var|var/lib)|/(?:boot|dev|proc|run|sys|var/run)(?:/.*)?"
 )
 _LAYERS_KNOWN = {"overlay2", "overlayfs"}
-
-
-def is_copied(volume: VolumeSpec) -> bool:
-    """Whether a volume's data lies on its host. With options (nfs, tmpfs, a device) or a plugin it lies elsewhere."""
-    return volume.driver == "local" and not volume.options
-
-
-def copied_binds(mounts: tuple[Mount, ...], options: MoveOptions) -> tuple[str, ...]:
-    """The host paths of the bind mounts that are taken along."""
-    if options.binds != "copy":
-        return ()
-    paths = {posixpath.normpath(mount.source) for mount in mounts if mount.type == "bind"}
-    return tuple(sorted(path for path in paths if not ALWAYS_THERE.fullmatch(path)))
 
 
 def belongs_to_host(path: str, docker_root: str) -> bool:
@@ -73,7 +62,7 @@ def files_can_be_reached(seen: Observation, _options: MoveOptions) -> Iterator[F
 def volumes_are_free(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
     """Two writers of one volume spoil it, and what the target has of that name is somebody's data."""
     for volume in seen.spec.volumes:
-        users = seen.state.volume_users.get(volume.name, ())
+        users = seen.state.company.volume_users.get(volume.name, ())
         if not is_copied(volume):
             yield Finding(
                 "note",
@@ -149,11 +138,15 @@ SYNC_RULES: tuple[Rule, ...] = (
     bind_mounts_are_decided,
     freezing_is_understood,
     direct_path_is_possible,
+    *COPY_SPACE_RULES,
 )
 
 
 def _copied_path(seen: Observation, options: MoveOptions, mount: Mount) -> Iterator[Finding]:
-    if _is_never_copied(seen, mount.source):
+    here = None if seen.state.paths is None else seen.state.paths[mount.source]
+    there = None if seen.there.paths is None else seen.there.paths[mount.source]
+    real = {each.real for each in (here, there) if each is not None and each.kind != "missing"}
+    if any(_is_never_copied(seen, path) for path in {mount.source, *real}):
         yield Finding(
             "error",
             "bind-system",
@@ -161,9 +154,25 @@ def _copied_path(seen: Observation, options: MoveOptions, mount: Mount) -> Itera
             "which holds its own system or Docker's data",
             "--binds expect uses what the target has, --binds skip does without it",
         )
-    elif seen.there.occupied_paths is None:
+        return
+    if here is not None and here.kind in {"missing", "other"}:
+        lack = "is not there" if here.kind == "missing" else "is neither a folder nor a file, and cannot be copied"
+        yield Finding(
+            "error",
+            "bind-source",
+            f"{mount.target} of {seen.spec.name} is {mount.source} of {seen.source_name}, which {lack}",
+            "--binds expect uses what the target has, --binds skip does without it",
+        )
+    elif there is None:
         yield Finding("warning", "bind-unseen", f"whether {seen.target_name} has data in {mount.source} cannot be seen")
-    elif mount.source in seen.there.occupied_paths:
+    elif here is not None and there.kind not in {"missing", here.kind}:
+        yield Finding(
+            "error",
+            "bind-kind",
+            f"{mount.source} is a {here.kind} on {seen.source_name} and none on {seen.target_name}",
+            "move it away there",
+        )
+    elif not there.empty:
         yield Finding(
             "warning" if options.replace_data else "error",
             "bind-occupied",

@@ -2,10 +2,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from transship.plan.checks import check
+from transship.plan.copied import copied_binds
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions, StrategyName
 from transship.plan.steps import Plan
-from transship.plan.sync_checks import HOST_RULES, copied_binds
+from transship.plan.sync_checks import HOST_RULES
 from transship.strategies.base import Strategy
 from transship.strategies.export_import import ExportImport
 from transship.strategies.stop_start import StopStart

@@ -2,11 +2,12 @@ from dataclasses import dataclass
 
 from transship.creation import CreateContainer
 from transship.plan.checks import check
+from transship.plan.copied import copied_binds, is_copied
 from transship.plan.findings import Finding
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
 from transship.plan.steps import Plan, Step
-from transship.plan.sync_checks import SYNC_RULES, copied_binds, is_copied
+from transship.plan.sync_checks import SYNC_RULES
 from transship.strategies.frame import arriving, preparing, retiring, starting, stopping
 from transship.strategies.image import image_findings, providing
 from transship.transfer.binds import ProvideBinds

@@ -1,0 +1,54 @@
+"""What two hosts and a container are like right now. Nothing is changed by looking."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from transship.errors import NotFoundError, PreflightError
+from transship.hosts.base import Host, Json
+from transship.hosts.facts import measure_way, observe_host
+from transship.observe.source import Container, read_spec, source_state
+from transship.observe.target import target_state
+from transship.plan.observation import Observation
+from transship.plan.options import MoveOptions
+from transship.spec.codec import understood
+
+__all__ = ["observe", "read_spec"]
+
+
+def observe(source: Host, target: Host, container: str, options: MoveOptions) -> Observation:
+    """See all that a plan with these options needs to know; touches nothing.
+
+    Raises `PreflightError` when the source has no such container, `SpecError` when a daemon tells what Docker would
+    not, and what `Docker`, `observe_host` and `Host.run` raise.
+    """
+    told = f"what Docker on {source.name} or {target.name} tells"
+    with understood(told), ThreadPoolExecutor(4) as pool:
+        facts = [pool.submit(observe_host, host) for host in (source, target)]
+        containers = pool.submit(target.docker.containers)
+        inspected = _inspect(source, container)
+        neighbours = source.docker.containers()
+        spec = read_spec(source.docker, inspected, neighbours)
+        source_facts, target_facts = (each.result() for each in facts)
+        looking = pool.submit(source_state, Container(source, source_facts, inspected, spec, neighbours), options)
+        there = target_state(target, target_facts, spec, containers.result())
+        there = replace(there, has_source=any(each["Id"] == inspected["Id"] for each in containers.result()))
+        return Observation(
+            source_name=source.name,
+            target_name=target.name,
+            source=source_facts,
+            target=target_facts,
+            spec=spec,
+            state=looking.result(),
+            there=there,
+            link=measure_way(source, target),
+        )
+
+
+def _inspect(source: Host, container: str) -> Json:
+    try:
+        return source.docker.inspect_container(container)
+    except NotFoundError as error:
+        raise PreflightError(
+            f"{source.name} has no container {container!r}",
+            hint="docker ps --all shows what it has; --from names a host",
+        ) from error
