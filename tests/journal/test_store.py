@@ -86,9 +86,12 @@ def test_a_record_of_another_machine_is_taken_up_and_one_of_our_own_is_not_begun
             journal.begin(record())
         with pytest.raises(JournalError):
             journal.stage("unknown", "fenced")
-        for write in (lambda: journal.predicted("unknown", {}), lambda: journal.happened("unknown", {})):
-            with pytest.raises(JournalError):
-                write()
+        with pytest.raises(JournalError):
+            journal.predicted("unknown", {})
+        with pytest.raises(JournalError):
+            journal.happened("unknown", {})
+        with pytest.raises(JournalError):
+            journal.note("unknown", "start", "done", 1.0)
 
 
 def test_of_a_result_only_what_was_measured_is_kept(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""What is seen of a migration, what may be told about it, and what is decided."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from transship.plan.record import Record, Stage
+
+Kind = Literal["nothing", "wait", "bring-back", "clean-up", "finish", "ask"]
+"""`nothing`: it has ended. `wait`: somebody is at work. `bring-back`: the source is made to serve again. `clean-up`: it
+serves, or is none of our business any more; only the target is to be cleaned up. `finish`: the target serves, and the
+source is retired. `ask`: a person must say something first."""
+
+Action = Literal[
+    "stop-target",
+    "restore-source",
+    "return-policy",
+    "clean-target",
+    "stop-source",
+    "start-target",
+    "settle-target",
+    "prove-target",
+    "commit",
+    "retire-source",
+    "set-source-aside",
+    "end",
+]
+"""To be carried out in the order given, each only when the one before has succeeded. See `_WORDS`."""
+
+Offer = Literal["--source-is-lost", "--target-is-lost", "--keep source", "--keep target"]
+Side = Literal["source", "target"]
+
+_WORDS: dict[Action, str] = {
+    "stop-target": "stop {arriving} on {there}, and see that it does not start by itself",
+    "restore-source": "make {container} on {here} run as before, with its restart policy and its name; a stop "
+    "or freeze that was cut off is waited for first",
+    "return-policy": "give {container} on {here} back its restart policy and its name",
+    "clean-target": "remove from {there} what the migration made there, with all that was written to it since",
+    "stop-source": "stop {container} on {here}, and see that it does not start by itself",
+    "start-target": "start {arriving} on {there} (a frozen one goes on), once it is certain that {container} does not "
+    "run on {here}",
+    "settle-target": "give {arriving} on {there} its restart policy",
+    "prove-target": "wait until {arriving} serves on {there}",
+    "commit": "write down on both hosts that {there} serves for good",
+    "retire-source": "{retire} {container} on {here}",
+    "set-source-aside": "rename {container} on {here} to {retired_name}; it is not removed",
+    "end": "write down wherever it is known that the migration has ended",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was observed of one side of a migration. Of a host that was not `reachable`, nothing else counts.
+
+    `present`: the container is there, by its id; by its name and age where the id is not known. `state` is Docker's
+    word for it; `ran`: it was started at least once; `policy` is the name of its restart policy. `stage` is that of
+    the record on this host, None where there is none. `held`: a keeper that lives has locked the migration there.
+    """
+
+    reachable: bool
+    present: bool = False
+    state: str = ""
+    ran: bool = False
+    health: Literal["none", "starting", "healthy", "unhealthy"] = "none"
+    policy: str = ""
+    stage: Stage | None = None
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the user asserts: that a host or its disk is `lost`, and which copy to `keep` where only they can know."""
+
+    lost: Literal["", "source", "target"] = ""
+    keep: Literal["", "source", "target"] = ""
+
+
+NOTHING_TOLD = Told()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do about a migration, and `why`, in one or two sentences.
+
+    `offers` is what may be told where `kind` is `ask`.
+    """
+
+    kind: Kind
+    why: str
+    actions: tuple[Action, ...] = ()
+    offers: tuple[Offer, ...] = ()
+
+    def in_words(self, record: Record) -> tuple[str, ...]:
+        """The actions, for a person."""
+        retire = "remove" if record.retire == "remove" else f"rename to {record.retired_name}:"
+        names = {
+            "here": record.source.name,
+            "there": record.target.name,
+            "container": record.container,
+            "arriving": record.arriving,
+            "retire": retire,
+            "retired_name": record.retired_name,
+        }
+        return tuple(_WORDS[action].format(**names) for action in self.actions)
