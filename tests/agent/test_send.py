@@ -7,7 +7,7 @@ from transship.agent import blocks, records
 from transship.agent.compress import NONE, Chooser
 from transship.agent.frames import RECORDS, read
 from transship.agent.send import Sender
-from transship.agent.spool import Remembered
+from transship.agent.spool import Remembered, Spool
 from transship.agent.stream import Outgoing, Pace
 
 YEARS_AHEAD_NS = 1 << 62
@@ -19,9 +19,12 @@ def one_round(
     """What a round remembers, and what it sends."""
     fd = os.open(root, os.O_RDONLY)
     stream = os.memfd_create("stream")
+    notes = Spool()
+    for each in before:
+        notes.append(tuple(each))
     try:
         with Outgoing(stream, RECORDS, Chooser(NONE), Pace(0)) as out:
-            sender = Sender(fd, map(tuple, before), out, barrier_ns)
+            sender = Sender(fd, notes, out, barrier_ns)
             sender.run(progress)
         os.lseek(stream, 0, os.SEEK_SET)
         sent: list[records.Record] = []
@@ -30,6 +33,7 @@ def one_round(
         with closing(sender.spool):
             return [Remembered(*item) for item in sender.spool], sent
     finally:
+        notes.close()
         os.close(stream)
         os.close(fd)
 

@@ -47,7 +47,7 @@ class Layers:
         below = f"lowerdir={self.image},upperdir={self.folder / upper},workdir={self.folder / 'work'}"
         merged = self.folder / "merged"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"{below},{options}", merged], check=True)
-        self._mounted.callback(subprocess.run, ["umount", merged], check=True)
+        self._mounted.callback(lambda: subprocess.run(["umount", merged], check=True))
         return merged
 
     def unmount(self) -> None:

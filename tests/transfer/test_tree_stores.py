@@ -37,8 +37,8 @@ def test_what_a_running_container_did_to_its_image_is_seen_by_another_one(make_l
         open_host(f"ssh://{node.ssh_alias}", ssh_config=lab.ssh_config) as host,
         AgentPair(start_agent(host, "root"), start_agent(host, "root")) as pair,
     ):
-        paths = (upper(node, pair.source, container) for container in (source, target))
-        tree = TreeSync(pair, 0, TreePaths("layer", *paths, devices=True))
+        before, after = (upper(node, pair.source, container) for container in (source, target))
+        tree = TreeSync(pair, 0, TreePaths("layer", before, after, devices=True))
         tree.open(empty=False)
         tree.adopt(contents=False)
         tree.round()

@@ -12,46 +12,25 @@ from .spool import inode_of, nlink_of, signature
 from .walk import Found, Single, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    Knows = Callable[[bytes, tuple[int, ...]], bytes | None]
+    from collections.abc import Iterator
 
 
 class Item(NamedTuple):
-    """One entry of a tree that nobody changes.
-
-    `entry` is None for a socket, which does not travel, and for what was `known` beforehand by its digest.
-    """
+    """One entry of a tree that nobody changes. `entry` is None for a socket, which does not travel."""
 
     found: Found
     entry: Entry | None
-    known: bytes | None = None
 
 
-def inventory(root: int, single: Single | None = None, knows: Knows | None = None) -> Iterator[Item]:
-    """Everything in a tree, as a sender would describe it. Raises `AgentError` if something vanishes meanwhile.
-
-    `knows` is asked, in the order of the walk, for the digest of what has a path and a signature: what it knows is not
-    looked at any closer.
-    """
+def inventory(root: int, single: Single | None = None) -> Iterator[Item]:
+    """Everything in a tree, as a sender would describe it. Raises `AgentError` if something vanishes meanwhile."""
     links = HardLinks()
-    for found in walk(root, _vanished, single):
-        known = knows(found.path, signature(found.status)) if knows and _has_one_name(found.status) else None
-        if known is not None:
-            yield Item(found, None, known)
-            continue
-        try:
-            yield Item(found, _describe(found, links))
-        except OSError as error:
-            raise from_os(error, found.path) from error
+    for found in walk(root, vanished, single):
+        yield Item(found, describe(found, links))
 
 
-def _has_one_name(status: os.stat_result) -> bool:
-    """What has several is described by the first of them, which may not be the one that it was."""
-    return status.st_nlink == 1 or stat.S_ISDIR(status.st_mode)
-
-
-def _describe(found: Found, links: HardLinks) -> Entry | None:
+def describe(found: Found, links: HardLinks) -> Entry | None:
+    """The entry of what a walk found; `links` are those of the walk. Raises `AgentError`."""
     kind = kind_of(found.status.st_mode)
     if kind is None:
         return None
@@ -61,10 +40,14 @@ def _describe(found: Found, links: HardLinks) -> Entry | None:
         if leader:
             return Entry(found.path, LINK, target=leader.path)
         links.add(inode_of(seen), nlink_of(seen), Leader(found.path, seen, rewritten=False))
-    return observe(found.path, found.fd, found.name, found.status)
+    try:
+        return observe(found.path, found.fd, found.name, found.status)
+    except OSError as error:
+        raise from_os(error, found.path) from error
 
 
-def _vanished(path: bytes) -> None:
+def vanished(path: bytes) -> None:
+    """Raise `AgentError`: nobody should change the tree."""
     raise AgentError(f"{shown(path)}: vanished while the tree was read")
 
 
@@ -73,7 +56,7 @@ def open_file(found: Found) -> int:
     fd = os.open(found.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=found.fd)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        _vanished(found.path)
+        vanished(found.path)
     return fd
 
 

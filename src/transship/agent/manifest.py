@@ -1,21 +1,23 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 import struct
 import time
 from itertools import islice
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from . import blocks
 from .entry import FILE, digest
-from .inventory import Item, entry_digest, inventory, open_file
+from .inventory import Item, describe, entry_digest, open_file, vanished
+from .links import HardLinks
+from .revisit import Revisit
 from .spool import Spool, signature
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator
 
-    from .entry import Entry
-    from .inventory import Knows
     from .walk import Single
 
     Known = tuple[bytes, bytes, tuple[int, ...] | None]
@@ -40,45 +42,27 @@ class Manifest:
     def __init__(self, entries: Iterable[Known]) -> None:
         running = hashlib.sha256()
         self.marks: list[str] = []
-        self._spool = Spool()
+        self.notes = Spool()
+        """Of each entry its path, what stands for it, and its signature."""
         for path, known, seen in entries:
             running.update(path + b"\0\0" + known)
-            self._spool.append((path, known, seen))
-            if self._spool.count % STEP == 0:
+            self.notes.append((path, known, seen))
+            if self.notes.count % STEP == 0:
                 self.marks.append(running.hexdigest()[:32])
         self.digest = running.hexdigest()
-        self.entries = self._spool.count
+        self.entries = self.notes.count
 
     def window(self, number: int) -> list[str]:
         """What stands for each of the entries from `number * STEP` on, its path included."""
         first = number * STEP
-        return [digest(path + b"\0\0" + known).hex() for path, known, _ in islice(self._spool, first, first + STEP)]
+        return [digest(path + b"\0\0" + known).hex() for path, known, _ in islice(self.notes, first, first + STEP)]
 
     def path(self, position: int) -> bytes | None:
         """The path of one entry; None beyond the last."""
-        return next((path for path, _, _ in islice(self._spool, position, None)), None)
-
-    def memory(self) -> Knows:
-        """Answers with what an entry's digest was, if its signature says that it has not changed since.
-
-        To be asked in the order of the paths, as a walk goes.
-        """
-        entries = iter(self._spool)
-        current = next(entries, None)
-
-        def knows(path: bytes, seen: tuple[int, ...]) -> bytes | None:
-            nonlocal current
-            while current is not None and current[0] < path:
-                current = next(entries, None)
-            if current is None or current[0] != path or current[2] != seen:
-                return None
-            known: bytes = current[1]
-            return known
-
-        return knows
+        return next((path for path, _, _ in islice(self.notes, position, None)), None)
 
     def close(self) -> None:
-        self._spool.close()
+        self.notes.close()
 
 
 def of_tree(root: int, single: Single | None = None, *, full: bool, past: Manifest | None = None) -> Iterator[Known]:
@@ -87,15 +71,26 @@ def of_tree(root: int, single: Single | None = None, *, full: bool, past: Manife
     With a `past` manifest of the same tree (without contents) whatever has kept its signature is not read again.
     """
     steady_ns = time.time_ns() - _TICK_NS
-    for item in inventory(root, single, past.memory() if past and not full else None):
-        if item.entry is None and item.known is None:
+    links = HardLinks()
+    notes = past.notes if past and not full else None
+    for note, found, gone in Revisit(root, notes, _is_same, vanished, single):
+        if found is None:
+            if note and not gone:
+                yield cast("Known", note)
             continue
-        known = item.known or entry_digest(cast("Entry", item.entry))
-        if full and item.entry and item.entry.kind == FILE:
-            known += content_digest(item)
-        seen = signature(item.found.status)
+        entry = describe(found, links)
+        if entry is None:
+            continue
+        known = entry_digest(entry)
+        if full and entry.kind == FILE:
+            known += content_digest(Item(found, entry))
         # A change within the same tick of the kernel's clock would leave the same signature.
-        yield item.found.path, known, seen if item.found.status.st_ctime_ns < steady_ns and not full else None
+        yield found.path, known, signature(found.status) if found.status.st_ctime_ns < steady_ns and not full else None
+
+
+def _is_same(note: tuple[Any, ...], status: os.stat_result) -> bool:
+    """Files with several names never are: they are described by the first of them, which may not be the one it was."""
+    return note[2] == signature(status) and (status.st_nlink == 1 or stat.S_ISDIR(status.st_mode))
 
 
 def content_digest(item: Item) -> bytes:

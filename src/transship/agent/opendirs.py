@@ -76,6 +76,18 @@ class OpenDirectories:
             self._reopen_parent(fd)
         os.close(fd)
 
+    def go(self, names: list[bytes]) -> None:
+        """Be in the directory `names` below the root. On `OSError` it is in one above."""
+        same = 0
+        for mine, wanted in zip(self._names, names):
+            if mine != wanted:
+                break
+            same += 1
+        while len(self._names) > same:
+            self.pop()
+        for name in names[same:]:
+            self.push(name)
+
     def _reopen_parent(self, child: int) -> None:
         """Spare the way from the root where the parent is still the one that it was."""
         parent = os.open(b"..", _FLAGS, dir_fd=child)

@@ -9,11 +9,12 @@ from . import blocks, records
 from .entry import DIRECTORY, FILE, LINK, Entry, digest, encode, kind_of, observe, read_xattrs
 from .faults import from_os
 from .links import HardLinks, Leader
+from .revisit import Revisit
 from .spool import Remembered, Spool, inode_of, nlink_of, signature
-from .walk import GONE, Found, walk
+from .walk import GONE, Found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from .stream import Outgoing
     from .walk import Single
@@ -61,11 +62,10 @@ class Sender:
     """
 
     def __init__(
-        self, root: int, before: Iterable[Any], out: Outgoing, barrier_ns: int, single: Single | None = None
+        self, root: int, before: Spool | None, out: Outgoing, barrier_ns: int, single: Single | None = None
     ) -> None:
-        self._root = root
-        self._single = single
-        self._before = iter(before)
+        self._tree = root, single
+        self._before = before
         self._out = out
         self._barrier_ns = barrier_ns
         self._links = HardLinks()
@@ -76,25 +76,17 @@ class Sender:
 
     def run(self, progress: Callable[[Counts], None]) -> None:
         """Send the round. `progress` is called for every entry that is not as it was."""
-        old = next(self._before, None)
-        for found in walk(self._root, self.counts.note_unsteady, self._single):
-            path = found.path
+        root, single = self._tree
+        for note, found, gone in Revisit(root, self._before, _is_same, self.counts.note_unsteady, single):
+            if gone and note:
+                self._forget(Remembered(*note))
+                continue
             self.counts.entries += 1
-            while old is not None and old[0] < path:
-                self._forget(Remembered(*old))
-                old = next(self._before, None)
-            previous = None
-            if old is not None and old[0] == path:
-                previous, old = old, next(self._before, None)
-                seen = signature(found.status)
-                if previous[_SETTLED] and previous[_SIGNATURE] == seen and not _linked(seen):
-                    self.spool.append(previous, len(previous[_BLOCKS]))
-                    continue
-            self._visit(found, Remembered(*previous) if previous else None)
-            progress(self.counts)
-        while old is not None:
-            self._forget(Remembered(*old))
-            old = next(self._before, None)
+            if found:
+                self._visit(found, Remembered(*note) if note else None)
+                progress(self.counts)
+            elif note:
+                self.spool.append(note, len(note[_BLOCKS]))
 
     def _forget(self, old: Remembered) -> None:
         """Have the target delete what it has of `old`, once for all that is below it."""
@@ -315,6 +307,12 @@ def _base(status: os.stat_result, previous: Remembered | None) -> tuple[int, byt
     then = previous.signature
     alone = then is None or nlink_of(then) == 1 or inode_of(then) == (status.st_dev, status.st_ino)
     return size, previous.blocks if alone and size == previous.block_size else None
+
+
+def _is_same(note: tuple[Any, ...], status: os.stat_result) -> bool:
+    """Nothing is to be done about it. Files with several names are: each name depends on which of them comes first."""
+    seen = signature(status)
+    return note[_SETTLED] and note[_SIGNATURE] == seen and not _linked(seen)
 
 
 def _linked(seen: tuple[int, ...]) -> bool:

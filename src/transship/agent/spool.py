@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import marshal
 import os
-import struct
 import tempfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +10,6 @@ from .frames import write_all
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LENGTH = struct.Struct(">I")
 _CHUNK_ITEMS = 512
 _CHUNK_BYTES = 1 << 20
 
@@ -28,6 +26,8 @@ class Spool:
         self._fd = self._file.fileno()
         self._pending: list[tuple[Any, ...]] = []
         self._pending_bytes = 0
+        self._chunks: list[tuple[int, int]] = []
+        """Where in the file each chunk is, and its length."""
         self.count = 0
 
     def append(self, item: tuple[Any, ...], weight: int = 0) -> None:
@@ -40,23 +40,25 @@ class Spool:
 
     def _flush(self) -> None:
         data = marshal.dumps(self._pending)
-        write_all(self._fd, _LENGTH.pack(len(data)))
+        offset = sum(self._chunks[-1]) if self._chunks else 0
+        self._chunks.append((offset, len(data)))
         write_all(self._fd, data)
         self._pending = []
         self._pending_bytes = 0
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return self.part(0, 1)
+
+    def part(self, number: int, count: int) -> Iterator[tuple[Any, ...]]:
+        """One of `count` parts of about the same length, in their order."""
         if self._pending:
             self._flush()
-        offset = 0
-        while True:
-            head = os.pread(self._fd, _LENGTH.size, offset)
-            if not head:
-                return
-            (length,) = _LENGTH.unpack(head)
-            offset += _LENGTH.size
+        first, end = (len(self._chunks) * each // count for each in (number, number + 1))
+        return self._items(self._chunks[first:end])
+
+    def _items(self, chunks: list[tuple[int, int]]) -> Iterator[tuple[Any, ...]]:
+        for offset, length in chunks:
             yield from marshal.loads(self._read(offset, length))  # noqa: S302 - written by this process alone
-            offset += length
 
     def _read(self, offset: int, length: int) -> bytes:
         parts = []

@@ -30,12 +30,18 @@ class Single(NamedTuple):
     path: bytes
 
 
-def walk(root: int, vanished: Callable[[bytes], None], single: Single | None = None) -> Iterator[Found]:
+def walk(
+    root: int,
+    vanished: Callable[[bytes], None],
+    single: Single | None = None,
+    names_in: Callable[[bytes], list[bytes] | None] = lambda _: None,
+) -> Iterator[Found]:
     """Everything in the tree in the order of the paths' bytes, each directory before what it holds, the root first.
 
     Memory is bounded by the names of the directories from the root to where the walk is. `vanished` is told the path
     of what disappeared between being listed and being looked at. Symlinks are not followed; other file systems that
-    are mounted inside are entered. With `single` that file is all there is.
+    are mounted inside are entered. With `single` that file is all there is. `names_in` is asked for a directory's path
+    after that was yielded: it may name what is to be visited there, else the directory is listed.
     """
     if single:
         try:
@@ -49,7 +55,7 @@ def walk(root: int, vanished: Callable[[bytes], None], single: Single | None = N
     yield Found(b"", root, b".", os.fstat(root))
     open_directories = OpenDirectories(root)
     try:
-        pending = [_names(root)]
+        pending = [_last_first(names_in(b""), root)]
         prefixes = [b""]
         while pending:
             if not pending[-1]:
@@ -75,15 +81,15 @@ def walk(root: int, vanished: Callable[[bytes], None], single: Single | None = N
                     _tolerate(error)
                     vanished(path)
                     continue
-                pending.append(_names(open_directories.fd))
+                pending.append(_last_first(names_in(path), open_directories.fd))
                 prefixes.append(path + b"\0")
     finally:
         open_directories.close()
 
 
-def _names(fd: int) -> list[bytes]:
-    """The names in a directory, last first: the walk takes them off the end."""
-    names = list_names(fd)
+def _last_first(names: list[bytes] | None, fd: int) -> list[bytes]:
+    """These names, or else those in a directory: the walk takes them off the end."""
+    names = list_names(fd) if names is None else names
     names.sort(reverse=True)
     return names
 
