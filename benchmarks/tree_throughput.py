@@ -1,30 +1,33 @@
-"""Rounds against `tar | tar` and rsync on this machine, without a network: many files, one large file, a mix.
+"""Rounds from one lab host to another against `tar | ssh | tar` and rsync: many files, and one large file.
 
-    python benchmarks/tree_throughput.py [--mib 2048] [--files 100000] [--folder DIR]
+    python benchmarks/tree_throughput.py [--mib 2048] [--files 100000]
 
-Each data set is copied cold, then again with nothing changed, then with a few changes (200 files; 1 % of the 4 KiB
-blocks of the large file). Prints seconds, bytes that would cross, and ratios from this one run. tar has no second
-round: it copies everything again.
+The links have no limit: all of it runs on this machine's processors. Each data set is copied cold, then again with
+nothing changed, then with a few changes (200 files; 1 % of the 4 KiB blocks of the large file). Prints seconds, bytes
+that would cross, and ratios from this one run. tar has no second round: it copies everything again. tar's stream and
+transship's pass through this machine, from one ssh into another; rsync runs on the source, with one ssh to the target.
 """
 
 import argparse
 import os
 import random
-import shutil
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from transship.hosts.agent import BOOTSTRAP, PYTHON, Agent
+from sync_lab import Hosts, load, pipe
+
+from transship.hosts.agent import start_agent
+from transship.hosts.open import open_host
 from transship.transfer.relay import AgentPair
 from transship.transfer.tree import TreePaths, TreeSync
 
 BLOCK = 4096
 CHANGED_FILES = 200
+FOLDER = "var/lib/docker/throughput"
+Change = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -35,33 +38,23 @@ class Measured:
     wire: int
 
 
-def start(name: str) -> Agent:
-    process = subprocess.Popen(
-        [sys.executable, *PYTHON[1:], BOOTSTRAP],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    agent = Agent(name, process, lambda _: None)
-    agent.greet()
-    return agent
-
-
-def many_files(root: Path, files: int, size: int) -> Callable[[], None]:
+def many_files(root: Path, files: int, size: int) -> Change:
     """`files` files of `size` bytes, 500 in a folder; returns what changes 200 of them."""
-    block = random.Random(1).randbytes(size)
+    dice = random.Random(1)
     for number in range(files):
         folder = root / f"{number // 500:04d}"
         if number % 500 == 0:
             folder.mkdir()
-        (folder / f"{number:07d}").write_bytes(b"%07d" % number + block[7:])
+        (folder / f"{number:07d}").write_bytes(dice.randbytes(size))
 
     def change() -> None:
-        for number in random.Random(2).sample(range(files), min(CHANGED_FILES, files)):
-            (root / f"{number // 500:04d}" / f"{number:07d}").write_bytes(b"changed" + block[7:])
+        for number in dice.sample(range(files), min(CHANGED_FILES, files)):
+            (root / f"{number // 500:04d}" / f"{number:07d}").write_bytes(dice.randbytes(size))
 
     return change
 
 
-def one_file(root: Path, mib: int) -> Callable[[], None]:
+def one_file(root: Path, mib: int) -> Change:
     """One file of random bytes; returns what changes 1 % of its blocks."""
     file = root / "data"
     dice = random.Random(3)
@@ -79,55 +72,58 @@ def one_file(root: Path, mib: int) -> Callable[[], None]:
     return change
 
 
-def tar(source: Path, target: Path) -> Measured:
+def tar(hosts: Hosts) -> Measured:
+    size = sum(file.stat().st_size for file in (hosts.source.root / FOLDER).rglob("*"))
+    words = ("tar", "--numeric-owner", "--xattrs", "--acls", "-C")
     began = time.perf_counter()
-    writer = subprocess.Popen(["tar", "--xattrs", "--acls", "-C", source, "-cf", "-", "."], stdout=subprocess.PIPE)
-    subprocess.run(["tar", "--xattrs", "--acls", "-C", target, "-xpf", "-"], stdin=writer.stdout, check=True)
-    if writer.wait():
-        raise SystemExit("tar failed")
-    return Measured(time.perf_counter() - began, sum(file.stat().st_size for file in source.rglob("*")))
+    pipe(
+        hosts.ssh(hosts.source, *words, f"/{FOLDER}", "-cf", "-", "."),
+        hosts.ssh(hosts.target, *words, f"/{FOLDER}/tar", "-xpf", "-"),
+    )
+    return Measured(time.perf_counter() - began, size)
 
 
-def rsync(source: Path, target: Path) -> Measured:
-    """`--no-whole-file`: as over a network."""
+def rsync(hosts: Hosts) -> Measured:
+    command = [
+        "ip", "netns", "exec", hosts.source.network.namespace(hosts.source.name),
+        "rsync", "-aHAXS", "--numeric-ids", "--delete", "--stats", "-e", f"ssh -F {hosts.lab.ssh_config}",
+        f"{hosts.source.root / FOLDER}/", f"{hosts.target.ssh_alias}:/{FOLDER}/rsync/",
+    ]  # fmt: skip
     began = time.perf_counter()
-    command = ["rsync", "-aHAXS", "--numeric-ids", "--delete", "--no-whole-file", "--stats", f"{source}/", f"{target}/"]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    wire = sum(int(line.split(":")[1].replace(",", "")) for line in said.splitlines() if line.startswith("Total bytes"))
-    return Measured(time.perf_counter() - began, wire)
+    seconds = time.perf_counter() - began
+    totals = (line for line in said.splitlines() if line.startswith("Total bytes"))
+    return Measured(seconds, sum(int(line.split(":")[1].replace(",", "")) for line in totals))
 
 
-def rounds(tree: TreeSync, *, last: bool) -> Measured:
-    report = tree.round(last=last)
+def rounds(tree: TreeSync) -> Measured:
+    report = tree.round(last=True)
     return Measured(report.seconds, report.bytes_wire)
 
 
-def measure(name: str, make: Callable[[Path], Callable[[], None]], folder: Path) -> None:
-    places = {each: folder / name / each for each in ("source", "transship", "tar", "rsync")}
-    for place in places.values():
-        place.mkdir(parents=True)
-    change = make(places["source"])
-    os.sync()
-    with AgentPair(start("source"), start("target")) as pair:
-        tree = TreeSync(pair, 0, TreePaths(name, str(places["source"]), str(places["transship"]), durable=False))
-        tree.open()
-        tools: dict[str, Callable[[], Measured]] = {
-            "tar": lambda: tar(places["source"], places["tar"]),
-            "rsync": lambda: rsync(places["source"], places["rsync"]),
-            "transship": lambda: rounds(tree, last=True),
-        }
-        for state in ("cold", "no change", "few changes"):
-            if state == "few changes":
-                change()
-            results = {}
-            for tool, run in tools.items():
-                os.sync()
-                results[tool] = run()
-            show(name, state, results)
-        began = time.perf_counter()
-        tree.verify(full=True)
-        print(f"{name:12} verify, contents too                {time.perf_counter() - began:8.2f} s")
-    shutil.rmtree(folder / name)
+def measure(hosts: Hosts, name: str, make: Callable[[Path], Change], pair: AgentPair) -> None:
+    for node, below in ((hosts.source, [""]), (hosts.target, ["/tar", "/rsync", "/transship"])):
+        node.output(["rm", "-rf", f"/{FOLDER}"], timeout=600)
+        node.output(["mkdir", "-p", *(f"/{FOLDER}{each}" for each in below)])
+    change = make(hosts.source.root / FOLDER)
+    tree = TreeSync(pair, 0, TreePaths(name, f"/{FOLDER}", f"/{FOLDER}/transship", durable=False))
+    tree.open()
+    tools: dict[str, Callable[[], Measured]] = {
+        "tar": lambda: tar(hosts),
+        "rsync": lambda: rsync(hosts),
+        "transship": lambda: rounds(tree),
+    }
+    for state in ("cold", "no change", "few changes"):
+        if state == "few changes":
+            change()
+        results = {}
+        for tool, run in tools.items():
+            os.sync()
+            results[tool] = run()
+        show(name, state, results)
+    began = time.perf_counter()
+    tree.verify(full=True)
+    print(f"{name:12} verify, contents too                {time.perf_counter() - began:8.2f} s ({load()})", flush=True)
 
 
 def show(name: str, state: str, results: dict[str, Measured]) -> None:
@@ -141,12 +137,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--mib", type=int, default=2048)
     parser.add_argument("--files", type=int, default=100_000)
-    parser.add_argument("--folder", type=Path)
     words = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=words.folder, prefix="tree-throughput-") as made:
-        size = (words.mib << 20) // words.files
-        measure("many files", lambda root: many_files(root, words.files, size), Path(made))
-        measure("large file", lambda root: one_file(root, words.mib), Path(made))
+    size = (words.mib << 20) // words.files
+    with Hosts.up("bench-trees") as hosts:
+        ends = (open_host(f"ssh://{node.ssh_alias}", ssh_config=hosts.lab.ssh_config) for node in hosts.lab.nodes)
+        with next(ends) as source, next(ends) as target:
+            print(load())
+            with AgentPair(start_agent(source, "root"), start_agent(target, "root")) as pair:
+                measure(hosts, "many files", lambda root: many_files(root, words.files, size), pair)
+                measure(hosts, "large file", lambda root: one_file(root, words.mib), pair)
 
 
 if __name__ == "__main__":
