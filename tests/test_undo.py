@@ -25,6 +25,10 @@ def under_way(stage: Stage, *, freeze: bool = False) -> Move:
     return move
 
 
+def clean_up(move: Move) -> list[str]:
+    return undo.clean_up(move.custody.record, move.target, move.target_root, move.recorder)
+
+
 def status(move: Move, side: str = "source") -> str:
     host = getattr(move, side)
     return str(host.docker.container("web").status)
@@ -108,12 +112,12 @@ def test_a_container_of_unknown_id_is_ours_if_it_is_new_and_never_ran() -> None:
     made, target = move.made, move.target.docker
     made.container, made.creating = "", True
     target.start("web")
-    assert undo.clean_up(move) == []
+    assert clean_up(move) == []
     assert status(move, "target") == "running"
     target.stop("web")
     target.remove_container("web")
     target.create_container("web", {"Image": "web:1"})
-    assert undo.clean_up(move) == []
+    assert clean_up(move) == []
     with pytest.raises(NotFoundError):
         target.inspect_container("web")
 
@@ -124,7 +128,7 @@ def test_a_network_of_unknown_id_is_ours_if_it_is_new(since: str) -> None:
     move = moving(source, target, custody=Told(record(since=since)))
     move.made.networks["back"] = ""
     target.docker.create_network({"Name": "back"})
-    left = undo.clean_up(move)
+    left = clean_up(move)
     if since.startswith("2020"):
         assert left == []
         with pytest.raises(NotFoundError):

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from transship.hosts.open import open_host
 from transship.hosts.readiness import Readiness, keeper_root, readiness
 from transship.hosts.survey import Answer, survey
 from transship.journal.store import Journal
+from transship.journal.stored import JournalError
 from transship.ledger import Ledger, Post
 from transship.metrics.downtime import Prober
 from transship.metrics.events import Listener, Recorder
@@ -144,9 +145,16 @@ def _move(
             with ledger, prober or nullcontext(), under_way.resources:
                 engine.run(made, under_way)
         except TransshipError as error:
-            error.result = _result(made, seen, under_way, prober, error)
+            error.result = _noted(_result(made, seen, under_way, prober, error), journal)
             raise
-        return _result(made, seen, under_way, prober)
+        return _noted(_result(made, seen, under_way, prober), journal)
+
+
+def _noted(result: MoveResult, journal: Journal) -> MoveResult:
+    """How a move ended does not hang on whether its numbers could be kept."""
+    with suppress(JournalError):
+        journal.happened(result.migration, result.to_json())
+    return result
 
 
 def _posts(seen: Observation, options: MoveOptions, hosts: tuple[Host, Host]) -> dict[keeper.Side, Post]:

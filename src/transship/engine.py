@@ -66,7 +66,7 @@ def _roll_back(move: Move, cause: BaseException) -> TransshipError:
             bring_back(move)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody must look
             return _needs_recovery(move, cause, error)
-        left_behind = clean_up(move)
+        left_behind = clean_up(move.custody.record, move.target, move.target_root, move.recorder)
     source = f"the source on {move.source.name} {'was not touched' if untouched else 'runs as before'}"
     if left_behind:
         return RolledBackError(

@@ -43,18 +43,27 @@ class Ledger:
         self._keepers: dict[Side, Keeper] = {}
 
     def claim(self) -> None:
-        """See `Custody`. If it fails nothing is locked."""
-        with ThreadPoolExecutor(2) as pool:
-            started = {side: pool.submit(self._start, side, 0.0) for side in self._kept()}
+        """See `Custody`. If it fails nothing is locked, and nothing of it is left."""
         try:
-            for side, each in started.items():
-                self._keepers[side] = each.result()
+            self._lock(dict.fromkeys(self._kept(), self.record.stage), 0.0)
             self._journal.begin(self.record)
         except BaseException:
-            for each in started.values():
-                if not each.exception():
-                    each.result().end("refused")
-                    each.result().forget(self.record.id)
+            for keeper in self._keepers.values():
+                with suppress(TransshipError):  # who reads a record of what was never begun sees that
+                    keeper.end("refused")
+                    keeper.forget(self.record.id)
+            self.close()
+            raise
+
+    def take_over(self, stages: Mapping[Side, Stage]) -> None:
+        """Lock what another process has left, when nobody is at work on it any more. Raises as `claim`.
+
+        `stages` are those that are written down on the hosts: each keeper goes on from its own.
+        """
+        try:
+            self._lock({side: stages.get(side, self.record.stage) for side in self._kept()}, WAIT_S)
+            self._journal.save(self.record)
+        except BaseException:
             self.close()
             raise
 
@@ -121,11 +130,18 @@ class Ledger:
     def _kept(self) -> tuple[Side, ...]:
         return tuple(side for side, post in self._posts.items() if post.root is not None)
 
-    def _start(self, side: Side, patience_s: float) -> Keeper:
+    def _lock(self, stages: Mapping[Side, Stage], patience_s: float) -> None:
+        with ThreadPoolExecutor(2) as pool:
+            started = {side: pool.submit(self._start, side, stage, patience_s) for side, stage in stages.items()}
+        self._keepers = {side: each.result() for side, each in started.items() if each.exception() is None}
+        for each in started.values():
+            each.result()
+
+    def _start(self, side: Side, stage: Stage, patience_s: float) -> Keeper:
         post = self._posts[side]
         keeper = start_keeper(post.host, post.root or "none")
         try:
-            keeper.keep(dict(to_json(self.record)), side, post.locks, patience_s)
+            keeper.keep(dict(to_json(replace(self.record, stage=stage))), side, post.locks, patience_s)
         except BaseException:
             keeper.close()
             raise

@@ -8,6 +8,7 @@ from typing import Literal
 from transship.errors import ConflictError, HostError, NotFoundError, UnhealthyError
 from transship.hosts.base import Host, Json
 from transship.metrics.downtime import Probe
+from transship.metrics.events import Recorder
 from transship.plan.steps import Move
 
 POLL_S = 0.02
@@ -158,25 +159,29 @@ class ProveHealthy:
 
     def run(self, move: Move) -> None:
         """Raises `UnhealthyError` when the container ends, is found unhealthy, or does not answer in time."""
+        self.prove(move.target, move.made.container, move.recorder)
+
+    def prove(self, target: Host, container: str, recorder: Recorder) -> None:
+        """See `run`."""
         deadline = time.monotonic() + self.timeout_s
-        with move.recorder.phase("healthy"):
-            while not self._seen_serving(move, deadline):
+        with recorder.phase("healthy"):
+            while not self._seen_serving(target, container, deadline):
                 if time.monotonic() > deadline:
                     raise UnhealthyError(
-                        f"{self._awaited(move)} within {self.timeout_s:g} s",
+                        f"{self._awaited(target)} within {self.timeout_s:g} s",
                         hint="a longer --health-timeout may help",
                     )
                 threading.Event().wait(POLL_S)
-        with move.recorder.phase("settle"):
+        with recorder.phase("settle"):
             settled = time.monotonic() + SETTLE_S
             while time.monotonic() < settled:
-                _state_of_running(move.target, move.made.container)
+                _state_of_running(target, container)
                 threading.Event().wait(POLL_S)
 
-    def _seen_serving(self, move: Move, deadline: float) -> bool:
+    def _seen_serving(self, target: Host, container: str, deadline: float) -> bool:
         """A connection that is lost for a moment says nothing of the container: it is asked again."""
         try:
-            return self._serves(move.target, move.made.container)
+            return self._serves(target, container)
         except HostError:
             if time.monotonic() > deadline:
                 raise
@@ -189,10 +194,10 @@ class ProveHealthy:
             raise UnhealthyError(f"the health check of the container fails on {target.name}")
         return health in {"healthy", "none"} and (self.probe is None or self.probe.answers(target.network_address))
 
-    def _awaited(self, move: Move) -> str:
+    def _awaited(self, target: Host) -> str:
         if self.probe is None:
-            return f"the container's health check did not pass on {move.target.name}"
-        return f"{self.probe} did not answer on {move.target.name} ({move.target.network_address})"
+            return f"the container's health check did not pass on {target.name}"
+        return f"{self.probe} did not answer on {target.name} ({target.network_address})"
 
 
 @dataclass(frozen=True, slots=True)

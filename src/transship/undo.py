@@ -14,7 +14,9 @@ from datetime import datetime
 from typing import TypeVar
 
 from transship.errors import ConflictError, HostError, NotFoundError, TransferError
-from transship.hosts.base import Docker, Host
+from transship.hosts.base import Docker, Host, Json
+from transship.hosts.facts import RootAccess
+from transship.metrics.events import Recorder
 from transship.plan.record import Record
 from transship.plan.steps import Move
 from transship.transfer.binds import withdraw
@@ -60,7 +62,7 @@ def bring_back(move: Move) -> None:
         patiently(lambda: stop_target(move.target.docker, record))
     if not patiently(custody.reclaim):  # else its keeper was quicker
         with move.recorder.phase("restart", "the source serves again"):
-            patiently(lambda: restore_source(move.source.docker, record))
+            patiently(lambda: restore_source(move.source.docker, record, told_to_stop=record.stage != "fenced"))
     patiently(custody.settle)
 
 
@@ -71,12 +73,12 @@ def stop_target(docker: Docker, record: Record) -> None:
         docker.stop(record.made.container, grace=0)
 
 
-def restore_source(docker: Docker, record: Record) -> None:
-    """The source runs as before, with the restart policy that it had.
+def restore_source(docker: Docker, record: Record, *, told_to_stop: bool) -> None:
+    """The source runs as before, under its name and with its restart policy.
 
     A stop or freeze that was cut off may still be under way: it is asked for again, which waits for its end.
     """
-    if record.running and record.stage != "fenced":
+    if record.running and told_to_stop:
         if record.freeze:
             _thaw(docker, record.container_id)
         else:
@@ -96,10 +98,10 @@ def _thaw(docker: Docker, container: str) -> None:
         docker.start(container)
 
 
-def clean_up(move: Move) -> list[str]:
+def clean_up(record: Record, target: Host, root: RootAccess, recorder: Recorder) -> list[str]:
     """Remove from the target what the migration made, newest first, and return what could not be removed and why."""
     left, patiently = [], Patience()
-    for what, remove in _removals(move):
+    for what, remove in _removals(record, target, root, recorder):
         try:
             patiently(remove)
         except Exception as error:  # noqa: BLE001 - the others must be removed all the same; it is reported
@@ -107,31 +109,45 @@ def clean_up(move: Move) -> list[str]:
     return left
 
 
-def _removals(move: Move) -> Iterator[tuple[str, Callable[[], None]]]:
-    record, made, docker, recorder = move.custody.record, move.made, move.target.docker, move.recorder
+def _removals(
+    record: Record, target: Host, root: RootAccess, recorder: Recorder
+) -> Iterator[tuple[str, Callable[[], None]]]:
+    docker, made = target.docker, record.made
     yield f"the container {record.arriving}", lambda: remove_container(docker, record)
     if made.flat:
         yield f"the image {made.flat}", lambda: remove_flat(docker, recorder, made.flat)
     yield "the image", lambda: remove_image(docker, recorder, made)
     if made.provided:
-        yield "folders for bind mounts", lambda: withdraw(move.target, move.target_root, made.provided)
+        yield "folders for bind mounts", lambda: withdraw(target, root, made.provided)
     for volume in made.volumes:
         yield f"the volume {volume}", lambda volume=volume: docker.remove_volume(volume)  # type: ignore[misc]
     for network in made.networks:
-        yield f"the network {network}", lambda network=network: remove_network(move.target, record, network)  # type: ignore[misc]
+        yield f"the network {network}", lambda network=network: remove_network(target, record, network)  # type: ignore[misc]
 
 
 def remove_container(docker: Docker, record: Record) -> None:
-    """Remove the target's container. Where its id is not known, one of its name is ours if it was made since."""
+    """Remove the target's container. Where its id is not known, one that has run already is left alone."""
     if record.made.container:
         docker.remove_container(record.made.container)
         return
-    if not record.made.creating:
-        return
     with suppress(NotFoundError):
-        found = docker.inspect_container(record.arriving)
-        if found["State"]["Status"] == "created" and is_since(found["Created"], record.since):
+        found = find_arrived(docker, record)
+        if found["State"]["Status"] == "created":
             docker.remove_container(str(found["Id"]))
+
+
+def find_arrived(docker: Docker, record: Record) -> Json:
+    """The target's container, inspected. Raises `NotFoundError`.
+
+    Where its id is not known, one of its name is ours if it was made since.
+    """
+    made = record.made
+    if not (made.container or made.creating):
+        raise NotFoundError(f"nothing was made of {record.arriving}")
+    found = docker.inspect_container(made.container or record.arriving)
+    if not made.container and not is_since(found["Created"], record.since):
+        raise NotFoundError(f"{record.arriving} is older than the migration")
+    return found
 
 
 def remove_network(target: Host, record: Record, name: str) -> None:

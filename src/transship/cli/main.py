@@ -8,10 +8,11 @@ import typer
 from transship import __version__
 from transship.cli.hosts import hosts_app
 from transship.cli.lab import lab_app
+from transship.cli.migrations import abort_command, history_command, recover_command, status_command
 from transship.cli.move import move_command, plan_command
 from transship.cli.say import say
 from transship.cli.settings import Settings
-from transship.errors import TransshipError
+from transship.errors import TransshipError, UsageError
 from transship.result import MoveResult
 
 HELP = """Move a running Docker container from one host to another over SSH.
@@ -31,6 +32,10 @@ Exit codes: 0 done; 2 wrong words; 3 refused, nothing was touched; 4 failed and 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP, pretty_exceptions_enable=False)
 app.command("move")(move_command)
 app.command("plan")(plan_command)
+app.command("status")(status_command)
+app.command("history")(history_command)
+app.command("recover")(recover_command)
+app.command("abort")(abort_command)
 app.add_typer(hosts_app, name="hosts")
 app.add_typer(lab_app, name="lab")
 
@@ -51,9 +56,17 @@ def common(
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what every step took when it ends.")] = False,
     color: Annotated[bool, typer.Option("--color/--no-color", help="Colours where the terminal has them.")] = True,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="TRANSSHIP_STATE_DIR",
+            help="The journal's folder, instead of ~/.local/state/transship.",
+            file_okay=False,
+        ),
+    ] = None,
     _version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
 ) -> None:
-    context.obj = Settings(ssh_config, verbose, color)
+    context.obj = Settings(ssh_config, verbose, color, state_dir)
 
 
 def run() -> None:
@@ -63,10 +76,20 @@ def run() -> None:
         app()
     except TransshipError as error:
         fail(error, as_json=as_json)
+    except SystemExit as end:
+        # Typer has told people what is wrong with the words, by an error that it ended in.
+        wrong = getattr(end.__context__, "format_message", None)
+        if as_json and end.code == UsageError.exit_code and wrong is not None:
+            _say_object("refused", " ".join(wrong().split()), hint="transship COMMAND --help shows the words")
+        raise
     except Exception as error:
         if as_json:  # whoever reads the object must get one, whatever happened
-            say(json.dumps({"outcome": "failed", "error": f"a bug of transship: {error!r}", "hint": ""}))
+            _say_object("failed", f"a bug of transship: {type(error).__name__}: {error}")
         raise
+
+
+def _say_object(outcome: str, error: str, *, hint: str = "") -> None:
+    say(json.dumps({"outcome": outcome, "error": error.removesuffix("."), "hint": hint}))
 
 
 def fail(error: TransshipError, *, as_json: bool) -> NoReturn:

@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from transship.cli.say import confirmed
 from transship.cli.settings import settings
 from transship.cli.words import MoveWords, takes_move_words
 
@@ -53,17 +54,10 @@ def move_command(context: typer.Context, words: MoveWords, *, as_json: AsJson = 
         def agreed(findings: "Sequence[Finding]") -> bool:
             with progress.paused():
                 output.print_findings(screen, findings)
-                return yes or no_warnings(findings) or (screen.is_interactive and _confirmed())
+                return yes or no_warnings(findings) or (screen.is_interactive and confirmed())
 
         result = api.move(words.journey(context), words.options(), agreed=agreed, listener=progress.show)
     if as_json:
         output.print_json(result.to_json())
     else:
         output.print_result(screen, result)
-
-
-def _confirmed() -> bool:
-    try:
-        return typer.confirm("Go on?", err=True)
-    except typer.Abort:  # Ctrl-C, or nobody there
-        return False

@@ -17,3 +17,11 @@ def say(text: str, *, err: bool = False) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())  # what is buffered is written at the end
         os.close(nowhere)
+
+
+def confirmed() -> bool:
+    """Ask the person at the terminal; nobody there, or Ctrl-C, is a no."""
+    try:
+        return typer.confirm("Go on?", err=True)
+    except typer.Abort:
+        return False

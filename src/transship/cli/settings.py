@@ -11,6 +11,7 @@ class Settings:
     ssh_config: Path | None
     verbose: bool
     color: bool
+    state_dir: Path | None = None
 
 
 def settings(context: typer.Context) -> Settings:

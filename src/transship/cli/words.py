@@ -125,7 +125,9 @@ class MoveWords:
         from transship.api import Journey  # noqa: PLC0415 - Docker's SDK takes a while, and --help must not wait for it
         from transship.hosts.contexts import default_source  # noqa: PLC0415
 
-        return Journey(self.container, self.to, self.source_host or default_source(), settings(context).ssh_config)
+        chosen = settings(context)
+        source = self.source_host or default_source()
+        return Journey(self.container, self.to, source, chosen.ssh_config, state=chosen.state_dir)
 
     def options(self) -> "MoveOptions":
         """Raises `UsageError` for a probe, a time or a rate that is none."""

@@ -2,6 +2,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from transship.errors import ConflictError
+from transship.hosts.base import Docker
+from transship.hosts.pair import Asked
 from transship.plan.steps import Move
 
 
@@ -16,10 +18,16 @@ class KillSource:
         return "kill the frozen source"
 
     def run(self, move: Move) -> None:
-        """Raises `TransferError` where its processes cannot be reached; then it stays frozen."""
-        docker = move.source.docker
-        state = docker.inspect_container(self.container_id)["State"]
-        if state["Paused"]:
-            move.work.pair.source.call("kill", container=self.container_id, pid=state["Pid"])
-        with suppress(ConflictError):  # it has ended
-            docker.kill(self.container_id)
+        kill_frozen(move.source.docker, move.work.pair.source, self.container_id)
+
+
+def kill_frozen(docker: Docker, agent: Asked, container: str) -> None:
+    """End a frozen container, none of whose processes runs again. One that has ended is left alone.
+
+    Raises `TransferError` where its processes cannot be reached; then it stays frozen.
+    """
+    state = docker.inspect_container(container)["State"]
+    if state["Paused"]:
+        agent.call("kill", container=container, pid=state["Pid"])
+    with suppress(ConflictError):  # it has ended
+        docker.kill(container)

@@ -1,0 +1,145 @@
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from transship.cli.say import confirmed
+from transship.cli.settings import settings
+
+if TYPE_CHECKING:
+    from transship.journal.decision import Told
+    from transship.migrations import Reach
+    from transship.recover import Situation
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, all else on stderr.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="A migration, or the begin of its id.")]
+AnyId = Annotated[str, typer.Argument(metavar="[ID]", help="A migration, or the begin of its id; all without it.")]
+At = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--host",
+        metavar="HOST",
+        help="A host of the migration: it has a copy of the record. Where this machine did not begin it, name both.",
+    ),
+]
+_COPIES: "dict[str, Literal['', 'source', 'target']]" = {"": "", "source": "source", "target": "target"}
+
+Lost = Annotated[bool, typer.Option(help="You know that this host or its disk is gone for good.")]
+Keep = Annotated[str, typer.Option(metavar="source|target", help="Which copy to keep, where only you can know.")]
+
+
+def status_command(context: typer.Context, migration: AnyId = "", *, host: At = None, as_json: AsJson = False) -> None:
+    """Say what is under way or was cut off, what runs where, and what recover would do. Changes nothing.
+
+    For example: transship status; from another machine: transship status --host ssh://root@old.example.org
+
+    Exit codes: 0 all was said; 2 wrong words; 3 a host that was named, or the journal, cannot be used.
+    """
+    from transship import migrations  # noqa: PLC0415 - Docker's SDK takes a while to import, and --help must not wait
+    from transship.cli import output, reports  # noqa: PLC0415
+
+    found = migrations.status(_reach(context, host), migration)
+    if as_json:
+        output.print_json({"migrations": [reports.status_as_json(each) for each in found]})
+    else:
+        reports.print_status(output.console(settings(context)), found)
+
+
+def history_command(
+    context: typer.Context,
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List what this machine has moved: when, how it ended, and what had been predicted.
+
+    Exit codes: 0 all was said; 3 the journal cannot be read.
+    """
+    from transship import migrations  # noqa: PLC0415 - see above
+    from transship.cli import output, reports  # noqa: PLC0415
+
+    entries = migrations.history(_reach(context, None), limit=limit)
+    if as_json:
+        output.print_json({"migrations": [reports.entry_as_json(each) for each in entries]})
+    else:
+        reports.print_history(output.console(settings(context)), entries)
+
+
+def recover_command(  # noqa: PLR0913 - the words of the command
+    context: typer.Context,
+    migration: AnyId = "",
+    *,
+    host: At = None,
+    source_is_lost: Lost = False,
+    target_is_lost: Lost = False,
+    keep: Keep = "",
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """End what was cut off: look at both hosts, decide, say why, and act. Twice changes nothing more.
+
+    For example: transship recover; transship recover 3f2a --keep target
+
+    Exit codes: 0 nothing is left to do; 2 wrong words; 3 nobody agreed, nothing was touched; 4 an action failed; 6 it
+    is under way, or must be decided by you: the message says what to say.
+    """
+    _recover(context, (migration, host, yes, as_json), _told(source_is_lost, target_is_lost, keep))
+
+
+def abort_command(
+    context: typer.Context, migration: Id, *, host: At = None, yes: Yes = False, as_json: AsJson = False
+) -> None:
+    """Take back a move that was cut off: the source serves, and the target keeps nothing of it.
+
+    For example: transship abort 3f2a
+
+    Exit codes: 0 nothing is left of it; 2 wrong words; 3 nobody agreed, or it serves on the target already; 4 an action
+    failed; 6 it is under way, or must be decided by you.
+    """
+    _recover(context, (migration, host, yes, as_json), None)
+
+
+def _recover(context: typer.Context, words: tuple[str, list[str] | None, bool, bool], told: "Told | None") -> None:
+    from transship import migrations  # noqa: PLC0415 - see above
+    from transship.cli import output, reports  # noqa: PLC0415
+    from transship.journal.decision import NOTHING_TOLD  # noqa: PLC0415
+
+    migration, host, yes, as_json = words
+    screen = output.console(settings(context), machine=as_json)
+    with output.Progress(settings(context)) as progress:
+
+        def agreed(found: "Situation") -> bool:
+            with progress.paused():
+                reports.print_situation(screen, found)
+                return yes or (screen.is_interactive and confirmed())
+
+        done = migrations.recover(
+            _reach(context, host),
+            migration,
+            told=told or NOTHING_TOLD,
+            only_back=told is None,
+            agreed=agreed,
+            listener=progress.show,
+        )
+    if as_json:
+        output.print_json({"migrations": [reports.situation_as_json(each) for each in done]})
+    else:
+        reports.print_recovered(screen, done)
+
+
+def _reach(context: typer.Context, at: list[str] | None) -> "Reach":
+    from transship.migrations import Reach  # noqa: PLC0415 - see above
+
+    chosen = settings(context)
+    return Reach(chosen.state_dir, tuple(at or ()), chosen.ssh_config)
+
+
+def _told(source_is_lost: bool, target_is_lost: bool, keep: str) -> "Told":  # noqa: FBT001 - as they are typed
+    from transship.errors import UsageError  # noqa: PLC0415 - see above
+    from transship.journal.decision import Told  # noqa: PLC0415
+
+    if source_is_lost and target_is_lost:
+        raise UsageError("if both hosts are lost, nothing can be recovered")
+    if keep not in _COPIES:
+        raise UsageError(f"{keep!r} is no copy that could be kept", hint="--keep source, or --keep target")
+    return Told("source" if source_is_lost else "target" if target_is_lost else "", _COPIES[keep])

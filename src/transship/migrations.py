@@ -1,0 +1,186 @@
+"""What became of migrations: what is under way, what was done, and how to end what was cut off.
+
+The journal of this machine is asked first. From any other machine `at` names a host of the migration, which has a copy
+of the record; where a record's own address of a host means nothing here, both hosts are named.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from transship.errors import HostError, NeedsRecoveryError, PreflightError, UsageError
+from transship.hosts.base import Host
+from transship.hosts.keeper import Side
+from transship.hosts.open import open_host
+from transship.journal.decision import NOTHING_TOLD, Decision, Told
+from transship.journal.recovery import explain
+from transship.journal.store import Entry, Journal
+from transship.metrics.events import Listener, Recorder
+from transship.plan.record import End, Record
+from transship.recover import Site, Sites, Situation, carry_out, look, site, stored_records
+
+Opener = Callable[[str], Host]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How records and hosts are found: the journal's folder, hosts that are named, and how they are connected to.
+
+    `at` are addresses of hosts of the migration, `ssh_config` and `opener` as in `api.Journey`.
+    """
+
+    state: Path | None = None
+    at: tuple[str, ...] = ()
+    ssh_config: Path | None = None
+    opener: Opener | None = None
+
+    def open(self, address: str) -> Host:
+        """Connect to a host. Raises `UsageError` and `HostError`s."""
+        return self.opener(address) if self.opener else open_host(address, ssh_config=self.ssh_config)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A migration that has not ended, and in one sentence what runs where. `decision` is what `recover` would do."""
+
+    record: Record
+    sentence: str
+    decision: Decision
+
+
+def history(reach: Reach, *, limit: int = 50) -> list[Entry]:
+    """The migrations that this machine began last, newest first. Raises `JournalError`."""
+    with Journal.open(reach.state) as journal:
+        return journal.history(limit)
+
+
+def status(reach: Reach, migration: str = "") -> list[Status]:
+    """What has not ended, or the one that is named, as both hosts are now. Changes nothing.
+
+    Raises `UsageError` where nothing is known of the one that is named, and `HostError` for a host in `at`.
+    """
+    with Journal.open(reach.state) as journal, _connections(reach) as hosts:
+        found = []
+        for record in _records(journal, hosts, migration):
+            seen = look(record, hosts.sites(record))
+            found.append(Status(record, explain(record, seen.source, seen.target), seen.decision))
+        return found
+
+
+def recover(
+    reach: Reach,
+    migration: str = "",
+    *,
+    told: Told = NOTHING_TOLD,
+    only_back: bool = False,
+    agreed: Callable[[Situation], bool] = lambda _: True,
+    listener: Listener | None = None,
+) -> list[Situation]:
+    """End what was cut off: everything that has not ended, or the one that is named.
+
+    `agreed` is asked before anything is done. `only_back`: the source shall serve, and nothing be finished. Returns what
+    was decided, each; twice changes nothing more.
+
+    Raises:
+        UsageError: nothing is known of the one that is named.
+        PreflightError: `agreed` said no, or it can only be finished; nothing was touched.
+        NeedsRecoveryError: it is under way, or a person must say something first; the message says what.
+        TransshipError: of the action that failed; then it may be called again.
+
+    """
+    recorder = Recorder(listeners=[] if listener is None else [listener])
+    ended = []
+    with Journal.open(reach.state) as journal, _connections(reach) as hosts:
+        for record in _records(journal, hosts, migration):
+            sites = hosts.sites(record)
+            found = look(record, sites, told)
+            if only_back and found.decision.kind == "finish":
+                raise _too_late(record)
+            _refuse(found, agreed)
+            if found.decision.actions:
+                found = replace(found, decision=carry_out(found, sites, journal, recorder, told))
+            ended.append(found)
+    return ended
+
+
+def _too_late(record: Record) -> PreflightError:
+    return PreflightError(
+        f"{record.arriving} serves on {record.target.name} already, and may have written data there",
+        hint=f"transship recover {record.id} ends the move; transship switch-back {record.id} then returns with all "
+        "data",
+    )
+
+
+def _refuse(found: Situation, agreed: Callable[[Situation], bool]) -> None:
+    decision, record = found.decision, found.record
+    if decision.kind == "wait":
+        raise NeedsRecoveryError(
+            decision.why, hint=f"it was begun by {record.coordinator}; when that one is lost it ends within seconds"
+        )
+    if decision.kind == "ask":
+        offers = " or ".join(decision.offers)
+        hint = f"transship recover {record.id} {offers} decides it" if offers else ""
+        raise NeedsRecoveryError(f"migration {record.id} of {record.container}: {decision.why}", hint=hint)
+    if decision.actions and not agreed(found):
+        raise PreflightError(f"nobody agreed to recover migration {record.id}; nothing was touched")
+
+
+class _Connections:
+    """Hosts that are connected as they are needed, once each."""
+
+    def __init__(self, reach: Reach, stack: ExitStack) -> None:
+        self._reach = reach
+        self._stack = stack
+        self._by_address: dict[str, Site] = {}
+        self._by_daemon: dict[str, Site] = {}
+        for address in reach.at:
+            self._connect(address)
+
+    @property
+    def named(self) -> Sequence[Site]:
+        """The hosts that the user has named."""
+        return [self._by_address[address] for address in self._reach.at]
+
+    def sites(self, record: Record) -> Sites:
+        """Both hosts of a migration, as far as they can be reached."""
+        sides: dict[Side, Site] = {"source": self._site(record.source), "target": self._site(record.target)}
+        return sides
+
+    def _site(self, end: End) -> Site:
+        if end.daemon in self._by_daemon:
+            return self._by_daemon[end.daemon]
+        try:
+            found = self._by_address.get(end.name) or self._connect(end.name)
+        except (HostError, UsageError):
+            return Site()
+        # Another machine may call another host by this name.
+        return self._by_daemon.get(end.daemon, Site()) if found.host else found
+
+    def _connect(self, address: str) -> Site:
+        host = self._stack.enter_context(self._reach.open(address))
+        found = site(host)
+        self._by_address[address] = found
+        self._by_daemon[str(host.docker.info()["ID"])] = found
+        return found
+
+
+@contextmanager
+def _connections(reach: Reach) -> Iterator[_Connections]:
+    with ExitStack() as stack:
+        yield _Connections(reach, stack)
+
+
+def _records(journal: Journal, hosts: _Connections, migration: str) -> list[Record]:
+    """The records asked for: the one that is named, or all that have not ended. The journal's where it has one."""
+    there = {id_: record for each in hosts.named for id_, (record, _) in stored_records(each).items()}
+    if migration:
+        try:
+            return [journal.get(migration).record]
+        except UsageError:
+            found = [record for id_, record in there.items() if id_.startswith(migration)]
+            if len(found) != 1:
+                raise
+            return found
+    here = {entry.record.id: entry.record for entry in journal.open_()}
+    return list({id_: each for id_, each in {**there, **here}.items() if each.stage != "ended"}.values())

@@ -1,0 +1,217 @@
+"""Ending what was cut off: both hosts are observed, `journal.recovery` decides, and here it is carried out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from transship.errors import HostError, NeedsRecoveryError, NotFoundError
+from transship.hosts.agent import start_agent
+from transship.hosts.base import Docker, Host, Json
+from transship.hosts.facts import RootAccess, observe_host
+from transship.hosts.keeper import Side, start_keeper
+from transship.hosts.readiness import keeper_root
+from transship.journal.decision import NOTHING_TOLD, Action, Decision, Seen, Told
+from transship.journal.recovery import decide
+from transship.journal.store import Journal
+from transship.journal.stored import JournalError, from_json
+from transship.ledger import Ledger, Post
+from transship.lifecycle import ProveHealthy
+from transship.metrics.events import Recorder
+from transship.plan.record import Record, Stage
+from transship.transfer.frozen import kill_frozen
+from transship.undo import Patience, clean_up, find_arrived, restore_source, stop_target
+
+_HEALTH_S = 60.0
+_NEVER = "0001-01-01"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One host of a migration. Without `host` it cannot be reached; `root` is how a keeper becomes root there."""
+
+    host: Host | None = None
+    root: RootAccess | None = None
+
+
+Sites = Mapping[Side, Site]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known of a migration, what was seen of it, and what is to be done about it."""
+
+    record: Record
+    source: Seen
+    target: Seen
+    decision: Decision
+
+
+def site(host: Host) -> Site:
+    """What matters here of a host that is connected. Raises what `observe_host` raises."""
+    return Site(host, keeper_root(observe_host(host)))
+
+
+def stored_records(where: Site) -> dict[str, tuple[Record, bool]]:
+    """The records on a host by id, and whether somebody is at work on each. One that cannot be read is left out."""
+    if where.host is None or where.root is None:
+        return {}
+    with start_keeper(where.host, where.root) as keeper:
+        stored = keeper.records()
+    found = {}
+    for each in stored:
+        try:
+            record = from_json(each["record"], f"{where.host.name}:{each['file']}")
+        except JournalError:
+            continue
+        found[record.id] = record, bool(each["held"])
+    return found
+
+
+def look(record: Record, sites: Sites, told: Told = NOTHING_TOLD) -> Situation:
+    """Observe both hosts, and decide. Changes nothing."""
+    source = _seen(sites["source"], record, lambda docker: docker.inspect_container(record.container_id))
+    target = _seen(sites["target"], record, lambda docker: find_arrived(docker, record))
+    return Situation(record, source, target, decide(record, source, target, told))
+
+
+def _seen(where: Site, record: Record, inspect: Callable[[Docker], Json]) -> Seen:
+    if where.host is None:
+        return Seen(reachable=False)
+    try:
+        stored, held = stored_records(where).get(record.id, (None, False))
+        seen = Seen(reachable=True, stage=stored.stage if stored else None, held=held)
+        found = inspect(where.host.docker)
+    except NotFoundError:
+        return seen
+    except HostError:
+        return Seen(reachable=False)
+    state = found["State"]
+    return replace(
+        seen,
+        present=True,
+        state=str(state["Status"]),
+        ran=not str(state.get("StartedAt") or _NEVER).startswith(_NEVER),
+        health=(state.get("Health") or {}).get("Status") or "none",
+    )
+
+
+def carry_out(found: Situation, sites: Sites, journal: Journal, recorder: Recorder, told: Told) -> Decision:
+    """Do what was decided, under the migration's locks; return what was decided when they were held.
+
+    Raises `NeedsRecoveryError` where things have changed so that a person must say something first, and the error of
+    an action that failed. Then it may be carried out again.
+    """
+    record = found.record
+    posts = {side: Post(each.host, each.root, _locks(record, side)) for side, each in sites.items() if each.host}
+    stages: dict[Side, Stage] = {}
+    for side, seen in (("source", found.source), ("target", found.target)):
+        if seen.stage:
+            stages[side] = seen.stage  # type: ignore[index]
+    with Ledger(record, journal, posts) as ledger:
+        ledger.take_over(stages)
+        now = look(record, sites, told)
+        ours = [replace(seen, held=False) for seen in (now.source, now.target)]
+        decision = decide(record, ours[0], ours[1], told)
+        if decision.kind in {"ask", "wait"}:
+            raise NeedsRecoveryError(decision.why, hint="transship status shows what has changed")
+        hands = _Hands(record, ledger, sites, recorder)
+        for action in decision.actions:
+            with recorder.phase(action):
+                hands.do(action)
+        ledger.end("moved" if decision.kind == "finish" else "rolled-back", decision.why)
+    return decision
+
+
+def _locks(record: Record, side: Side) -> tuple[str, ...]:
+    if side == "source":
+        return (f"container:{record.container_id}",)
+    return (f"name:{record.arriving}", *(f"volume:{volume}" for volume in record.made.volumes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Hands:
+    """Carries out single actions; each may be done twice."""
+
+    record: Record
+    ledger: Ledger
+    sites: Sites
+    recorder: Recorder
+
+    def do(self, action: Action) -> None:
+        actions: dict[Action, Callable[[], None]] = {
+            "stop-target": self._stop_target,
+            "restore-source": lambda: self._restore(told_to_stop=True),
+            "return-policy": lambda: self._restore(told_to_stop=False),
+            "clean-target": self._clean_target,
+            "stop-source": self._stop_source,
+            "start-target": self._start_target,
+            "settle-target": self._settle_target,
+            "prove-target": self._prove_target,
+            "commit": lambda: self.ledger.advance("committed"),
+            "retire-source": self._retire_source,
+            "set-source-aside": self._set_source_aside,
+            "end": lambda: None,  # is done at the end of all
+        }
+        Patience()(actions[action])
+
+    def _host(self, side: Side) -> Host:
+        host = self.sites[side].host
+        if host is None:
+            raise RuntimeError(f"a decision touches the {side}, which cannot be reached")
+        return host
+
+    def _stop_target(self) -> None:
+        self.ledger.revoke()
+        stop_target(self._host("target").docker, self._arrived())
+
+    def _restore(self, *, told_to_stop: bool) -> None:
+        if self.sites["target"].host:
+            self.ledger.revoke()
+        self.ledger.reclaim()
+        restore_source(self._host("source").docker, self.record, told_to_stop=told_to_stop)
+        self.ledger.settle()
+
+    def _clean_target(self) -> None:
+        host, root = self._host("target"), self.sites["target"].root or "none"
+        if left := clean_up(self.record, host, root, self.recorder):
+            raise NeedsRecoveryError(
+                f"the source serves, but this could not be removed from {host.name}: {', '.join(left)}",
+                hint=f"transship recover {self.record.id} tries again",
+            )
+
+    def _stop_source(self) -> None:
+        docker = self._host("source").docker
+        docker.set_restart_policy(self.record.container_id, {"Name": "no"})
+        docker.stop(self.record.container_id)
+
+    def _start_target(self) -> None:
+        self.ledger.advance("released")
+        self._host("target").docker.start(self._arrived().made.container)
+
+    def _settle_target(self) -> None:
+        docker = self._host("target").docker
+        docker.set_restart_policy(self._arrived().made.container, self.record.restart_policy)
+
+    def _prove_target(self) -> None:
+        proof = ProveHealthy(None, _HEALTH_S)
+        proof.prove(self._host("target"), self._arrived().made.container, self.recorder)
+
+    def _retire_source(self) -> None:
+        host, record = self._host("source"), self.record
+        if host.docker.inspect_container(record.container_id)["State"]["Paused"]:
+            with start_agent(host, self.sites["source"].root or "none") as agent:
+                kill_frozen(host.docker, agent, record.container_id)
+        if record.retire == "remove":
+            host.docker.remove_container(record.container_id)
+        else:
+            self._set_source_aside()
+
+    def _set_source_aside(self) -> None:
+        docker, record = self._host("source").docker, self.record
+        docker.set_restart_policy(record.container_id, {"Name": "no"})
+        if docker.inspect_container(record.container_id)["Name"] != f"/{record.retired_name}":
+            docker.rename(record.container_id, record.retired_name)
+
+    def _arrived(self) -> Record:
+        """The record with the id of the target's container, also where that was not written down in time."""
+        container = str(find_arrived(self._host("target").docker, self.record)["Id"])
+        return replace(self.record, made=replace(self.record.made, container=container))
