@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -106,7 +107,10 @@ def failures() -> Iterator[tuple[StrategyName, str, int, Moment]]:
     """Every call that a move makes on either host, lost before it has an effect and after."""
     for strategy in STRATEGIES:
         world = World.new()
-        world.move(strategy)
+        with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as state:
+            patch.setenv("XDG_STATE_HOME", state)
+            patch.setattr(lifecycle, "SETTLE_S", 0.0)
+            world.move(strategy)
         for side in ("source", "target"):
             calls = len(getattr(world, side).docker.calls)
             for number in range(calls):
