@@ -72,7 +72,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
-_TREE = {"tree": _number}
+_TREE: dict[str, Callable[[Any], bool]] = {"tree": _number}
 _NEEDED: dict[str, dict[str, Callable[[Any], bool]]] = {
     "open": {**_TREE, "path": _path},
     "send": {**_TREE, "rate": _rate, "codec": _codec, "still": _flag},

@@ -3,7 +3,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import docker.auth
@@ -22,9 +22,6 @@ ANSWER_SECONDS = 60
 """How long an ordinary request may take; streams, and what may rightly take longer, have no limit."""
 
 _CHUNK = 1 << 18
-
-# A shorter value would be found in the middle of any word.
-_SHORTEST_SECRET = 4
 
 # 15 seconds of silence; not every system that a coordinator runs on has all of these words.
 _KEEPALIVE = [
@@ -100,6 +97,8 @@ class ApiDocker:
 
     def __init__(self, way: ApiWay) -> None:
         self._way = way
+        self._bodies: list[Mapping[str, Any]] = []
+        """What was sent: a failure may quote a volume's options when a container is created that mounts it."""
 
     # the daemon
     def ping(self) -> None:
@@ -130,17 +129,14 @@ class ApiDocker:
 
     def create_container(self, name: str, body: Mapping[str, Any], *, platform: str = "") -> str:
         params = _given(name=name, platform=platform)
-        try:
-            answer = self._json("POST", "/containers/create", params=params, body=body, what=f"create container {name}")
-        except DockerError as error:
-            raise _redacted(error, body) from None
-        return str(answer["Id"])
+        return self._made("/containers/create", params=params, body=body, what=f"create container {name}")
 
     def start(self, ref: str, *, checkpoint: str = "") -> None:
         params = _given(checkpoint=checkpoint)
         self._done(
-            "POST", f"/containers/{_word(ref)}/start", params=params, what=f"start container {ref}", timeout=None
-        )
+            "POST", f"/containers/{_word(ref)}/start", params=params, what=f"start container {ref}", timeout=None,
+            about=lambda: self.inspect_container(ref),
+        )  # fmt: skip
 
     def stop(self, ref: str, *, grace: int | None = None) -> None:
         params = {} if grace is None else {"t": grace}
@@ -205,9 +201,9 @@ class ApiDocker:
         headers = {"X-Registry-Auth": auth.decode()} if auth else {}
         layers: dict[str, tuple[int, int]] = {}
         for event in self._events("/images/create", params, what, headers=headers):
-            detail = event.get("progressDetail") or {}
-            if progress and event.get("status") == "Downloading" and detail.get("total"):
-                layers[event.get("id", "")] = (detail.get("current", 0), detail["total"])
+            detail = event.get("progressDetail")
+            if progress and event.get("status") == "Downloading" and isinstance(detail, dict):
+                layers[str(event.get("id"))] = _count(detail.get("current")), _count(detail.get("total"))
                 progress(sum(done for done, _ in layers.values()), sum(total for _, total in layers.values()))
 
     def tag(self, ref: str, name: str) -> None:
@@ -231,7 +227,7 @@ class ApiDocker:
         params = _given(fromSrc="-", repo=repository, tag=tag, platform=platform)
         image = ""
         for event in self._sent(archive, "/images/create", params, f"import image {name}"):
-            image = event.get("status") or image
+            image = str(event.get("status") or image)
         if not image.startswith("sha256:"):
             raise DockerError(f"Docker on {self._way.name} imported {name} without naming its id")
         return image
@@ -245,7 +241,7 @@ class ApiDocker:
 
     def create_network(self, body: Mapping[str, Any]) -> str:
         what = f"create network {body.get('Name', '')}"
-        return str(self._json("POST", "/networks/create", body={"CheckDuplicate": True, **body}, what=what)["Id"])
+        return self._made("/networks/create", body={"CheckDuplicate": True, **body}, what=what)
 
     def connect(self, network: str, container: str, endpoint: Mapping[str, Any]) -> None:
         body = {"Container": container, "EndpointConfig": dict(endpoint)}
@@ -272,11 +268,27 @@ class ApiDocker:
     # requests
     def _json(self, method: str, path: str, *, what: str, **words: Any) -> Json:
         with translated(self._way, what), closing(self._request(method, path, what=what, **words)) as answer:
-            return cast("Json", answer.json())
+            found = answer.json()
+        if not isinstance(found, dict):
+            raise self._odd(what)
+        return found
 
     def _list(self, path: str, *, what: str, **words: Any) -> list[Json]:
         with translated(self._way, what), closing(self._request("GET", path, what=what, **words)) as answer:
-            return cast("list[Json] | None", answer.json()) or []
+            found = answer.json() or []
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise self._odd(what)
+        return found
+
+    def _odd(self, what: str) -> DockerError:
+        return DockerError(f"Docker on {self._way.name} answers what Docker would not when asked to {what}")
+
+    def _made(self, path: str, *, what: str, **words: Any) -> str:
+        """Have something made, and return its id."""
+        found = self._json("POST", path, what=what, **words).get("Id")
+        if not isinstance(found, str) or not found:
+            raise self._odd(what)
+        return found
 
     def _done(self, method: str, path: str, *, what: str, **words: Any) -> None:
         with translated(self._way, what), closing(self._request(method, path, what=what, **words)) as answer:
@@ -327,17 +339,25 @@ class ApiDocker:
         ):
             for line in answer.iter_lines(_CHUNK):
                 event = json.loads(line) if line.strip() else {}
+                if not isinstance(event, dict):
+                    raise self._odd(what)
                 if "error" in event or "errorDetail" in event:
-                    detail = event.get("errorDetail") or {}
-                    raise refusal(what, self._way.name, str(event.get("error") or detail.get("message") or ""))
+                    detail = event.get("errorDetail")
+                    said = event.get("error") or (detail.get("message") if isinstance(detail, dict) else detail)
+                    raise refusal(what, self._way.name, str(said or ""))
                 yield event
 
     def _request(
         self, method: str, path: str, *, what: str, body: Mapping[str, Any] | None = None,
-        timeout: float | None = ANSWER_SECONDS, **words: Any,
+        timeout: float | None = ANSWER_SECONDS, about: Callable[[], Json] | None = None, **words: Any,
     ) -> requests.Response:  # fmt: skip
-        """Send one request; a status that tells a failure is raised. The answer's body is not read yet."""
+        """Send one request; a status that tells a failure is raised. The answer's body is not read yet.
+
+        `about` finds the object that a failure may quote, where it was not made here.
+        """
         api = self._way.api()
+        if body:
+            self._bodies.append(body)
         answer = api.client.request(
             method, f"{api.client.base_url}/v{api.version}{path}", json=body, timeout=timeout, stream=True,
             allow_redirects=False, **words,
@@ -346,20 +366,25 @@ class ApiDocker:
             return answer
         with closing(answer):
             status = requests.codes.not_found if answer.is_redirect else answer.status_code
-            raise refusal(what, self._way.name, _message(answer), status)
+            message = _message(answer)
+        raise refusal(what, self._way.name, message, status, {"sent": self._bodies, "there": about() if about else {}})
 
 
 def _message(answer: requests.Response) -> str:
     try:
         content = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return answer.text
     return str(content.get("message", "")) if isinstance(content, dict) else answer.text
 
 
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
 def _word(ref: str) -> str:
     """A name or id as one word of a path: no name can lead to another request."""
-    if ref in {"", ".", ".."}:
+    if ref in {"", ".", ".."} or not ref.isprintable():
         raise NotFoundError(f"{ref!r} is no name or id")
     return quote(ref, safe=":@")
 
@@ -375,14 +400,3 @@ def _split(ref: str) -> tuple[str, str]:
         return repository, digest
     head, colon, tag = ref.rpartition(":")
     return (head, tag) if colon and "/" not in tag else (ref, "latest")
-
-
-def _redacted(error: DockerError, body: Mapping[str, Any]) -> DockerError:
-    """The same error without environment or labels, which the daemon quotes when it finds them wrong."""
-    text = str(error)
-    labels = (body.get("Labels") or {}).values()
-    secrets = [part for item in body.get("Env") or () for part in (item, item.partition("=")[2])]
-    for secret in sorted((*secrets, *labels), key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "***")
-    return type(error)(text, hint=error.hint)
