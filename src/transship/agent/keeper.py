@@ -47,7 +47,7 @@ class Duty:
 class Keeper:
     """Watches over one side of a migration for a coordinator that may be lost at any moment.
 
-    From `keep` to `end` it is on duty: it holds locks, and must hear something at least once in a lease. An error is
+    From `guard` to `end` it is on duty: it holds locks, and must hear something at least once in a lease. An error is
     an answer like any other: the duty goes on.
     """
 
@@ -58,7 +58,7 @@ class Keeper:
         self._locks = Locks()
         self._files = RecordFiles()
         self._requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-            "keep": self._keep,
+            "guard": self._guard,
             "write": self._write,
             "stage": self._stage,
             "beat": self._beat,
@@ -108,7 +108,7 @@ class Keeper:
 
     # requests
 
-    def _keep(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _guard(self, request: dict[str, Any]) -> dict[str, Any]:
         """Begin: take `locks`, waiting up to `patience` seconds for each that is held, and write the `record`.
 
         `side` is the one that this host is, `lease` the longest silence in seconds. Where it fails nothing is held.
@@ -120,7 +120,7 @@ class Keeper:
         migration = read(record)
         locks = [_lock(each) for each in _field(request, "locks", list)]
         if side not in SIDES or not 0 < lease <= _LONGEST_LEASE_S or len(locks) > _MOST_LOCKS:
-            raise AgentError("a request to keep has an impossible side, lease or number of locks", "EKEEPER")
+            raise AgentError("a request to guard has an impossible side, lease or number of locks", "EKEEPER")
         docker = docker_api.find(migration.source_daemon if side == "source" else migration.target_daemon)
         self._locks.take([_own_lock(migration.id), *locks], migration.holder, patience)
         try:

@@ -76,7 +76,7 @@ class Keeper:
         Raises `LockedError` where one is still held by another move after `patience_s` seconds; then none is taken.
         """
         terms = {"side": side, "locks": list(locks), "lease": self._lease_s, "patience": patience_s}
-        answer = self._ask(_Call("keep", {"record": record, **terms}, _ANSWER_S + patience_s))
+        answer = self._ask(_Call("guard", {"record": record, **terms}, _ANSWER_S + patience_s))
         if answer.get("code") == _CODE_LOCKED:
             raise _locked(self.host, answer)
         checked(self.host, answer)
@@ -166,7 +166,7 @@ class Keeper:
         self._agent.request(call.do, **call.fields)
         answer = self._agent.answer(self._agent.head())
         if "error" not in answer:
-            self._on_duty = call.do == "keep" or (self._on_duty and call.do != "end")
+            self._on_duty = call.do == "guard" or (self._on_duty and call.do != "end")
         return answer
 
 
