@@ -4,6 +4,8 @@ from itertools import product
 from typing import Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.journal.records import record
 from transship.journal.decision import NOTHING_TOLD, Action, Decision, Seen, Told
@@ -28,7 +30,7 @@ CREATED = there("created", ran=False)
 SOURCES = (AWAY, ABSENT, RUNS, FROZEN, STOPPED, CREATED)
 TARGETS = (AWAY, ABSENT, CREATED, STOPPED, RUNS, UNHEALTHY, FROZEN, there("restarting"))
 TOLD = [Told(lost, keep) for lost in ("", "source", "target") for keep in ("", "source", "target")]
-NOT_RUNNING = {"", "created", "exited", "dead", "removing"}
+NOT_RUNNING = {"created", "exited", "dead", "removing"}
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,11 @@ def on_source(world: World, action: Action) -> World:
     if action == "restore-source":
         assert world.record.running
         assert not world.may_run("target") or (not world.target.reachable and not world.released())
-        return replace(world, source=replace(source, state="running", ran=True, policy="always")).written("restored")
+        return replace(world, source=replace(source, state="running", ran=True)).written("restored")
     if action == "return-policy":
-        return replace(world, source=replace(source, policy="always")).written("restored")
+        return world.written("restored")
     if action == "stop-source":
-        return replace(world, source=replace(source, state="exited", policy="no"))
+        return replace(world, source=replace(source, state="exited"))
     assert source.state in {*NOT_RUNNING, "paused"}
     if action == "retire-source" and world.record.retire == "remove":
         assert world.target.present
@@ -104,15 +106,15 @@ def on_target(world: World, action: Action) -> World:
     assert target.present
     if action == "stop-target":
         stage: Stage | None = "fenced" if target.stage else None
-        return replace(world, target=replace(target, state="exited", policy="no", stage=stage))
+        return replace(world, target=replace(target, state="exited", stage=stage))
     if action == "start-target":
         assert world.record.running
         assert world.source.state == "paused" or not world.may_run("source")
         return replace(world, target=replace(target, state="running", ran=True, health="none")).written("released")
     if action == "settle-target":
-        return replace(world, target=replace(target, policy="always"))
+        return world
     assert action == "prove-target"
-    assert target.state == "running"
+    assert runs(target)
     return replace(world, target=replace(target, health="healthy"))
 
 
@@ -132,7 +134,11 @@ def copies(seen: Seen, told: Told) -> tuple[Stage | None, ...]:
 
 
 def copies_that_run(world: World) -> int:
-    return sum(seen.state in {"running", "restarting"} for seen in (world.source, world.target))
+    return sum(runs(seen) for seen in (world.source, world.target))
+
+
+def runs(seen: Seen) -> bool:
+    return seen.reachable and seen.present and seen.state not in {*NOT_RUNNING, "paused"}
 
 
 def check(world: World) -> None:
@@ -155,10 +161,10 @@ def check(world: World) -> None:
         assert at.decide().kind == "ask"
     if decision.actions and world.record.running:
         if decision.kind == "bring-back":
-            assert at.source.state == "running"
+            assert runs(at.source)
         committed = "committed" in {world.record.stage, world.source.stage, world.target.stage}
         if decision.kind == "finish" and not committed and world.target.present:
-            assert at.target.state in {"running", "restarting"}
+            assert runs(at.target)
 
 
 def settles(world: World) -> None:
@@ -181,3 +187,161 @@ def test_whatever_is_found_no_second_copy_starts_and_it_comes_to_an_end(told: To
         except AssertionError as error:
             found = (world.record.stage, world.source, world.target, told, world.decide())
             raise AssertionError("\n".join(map(str, found))) from error
+
+
+def found(
+    stage: Stage, source: Seen, target: Seen, *, copies: tuple[Stage | None, Stage | None] = (None, None), **said: str
+) -> Decision:
+    on_source, on_target = replace(source, stage=copies[0]), replace(target, stage=copies[1])
+    return decide(record(stage=stage), on_source, on_target, Told(**said))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("stage", "source", "target", "kind"),
+    [
+        pytest.param("preparing", RUNS, ABSENT, "clean-up", id="nothing was done to the source"),
+        pytest.param("preparing", STOPPED, CREATED, "clean-up", id="it was stopped by its owner, not by us"),
+        pytest.param("fenced", RUNS, CREATED, "clean-up", id="the fence is to be taken away"),
+        pytest.param("fenced", STOPPED, CREATED, "bring-back", id="the source rebooted behind the fence"),
+        pytest.param("stopping", RUNS, CREATED, "bring-back", id="a stop may still be under way"),
+        pytest.param("stopping", FROZEN, CREATED, "bring-back", id="it was frozen"),
+        pytest.param("stopping", STOPPED, AWAY, "bring-back", id="the target is away, and never was let start"),
+        pytest.param("stopping", AWAY, CREATED, "ask", id="the source is away"),
+        pytest.param("stopping", STOPPED, RUNS, "ask", id="somebody started the target too early"),
+        pytest.param("stopping", ABSENT, CREATED, "ask", id="the source was removed, the target is not complete"),
+        pytest.param("released", STOPPED, CREATED, "bring-back", id="both are complete, neither runs"),
+        pytest.param("released", AWAY, CREATED, "ask", id="neither may run, the source is away"),
+        pytest.param("released", STOPPED, AWAY, "ask", id="the target may run"),
+        pytest.param("released", STOPPED, RUNS, "finish", id="the target was started"),
+        pytest.param("released", STOPPED, UNHEALTHY, "ask", id="the target was started and does not serve"),
+        pytest.param("released", STOPPED, STOPPED, "finish", id="the target ran and its host rebooted"),
+        pytest.param("released", STOPPED, ABSENT, "bring-back", id="the target was removed"),
+        pytest.param("released", ABSENT, CREATED, "finish", id="the source was removed, the target is complete"),
+        pytest.param("released", RUNS, CREATED, "clean-up", id="somebody started the source before the target ran"),
+        pytest.param("released", RUNS, RUNS, "ask", id="somebody started the source while the target runs"),
+        pytest.param("forward", STOPPED, RUNS, "finish", id="the target's keeper started it"),
+        pytest.param("forward", STOPPED, STOPPED, "finish", id="it went forward and its host rebooted"),
+        pytest.param("forward", RUNS, STOPPED, "ask", id="both have run since"),
+        pytest.param("forward", STOPPED, ABSENT, "ask", id="it went forward and was removed"),
+        pytest.param("committed", STOPPED, UNHEALTHY, "finish", id="what it is now is its own affair"),
+        pytest.param("committed", ABSENT, RUNS, "finish", id="it was retired already"),
+        pytest.param("committed", RUNS, RUNS, "ask", id="somebody started the old copy"),
+        pytest.param("committed", ABSENT, ABSENT, "finish", id="it was moved, and removed later"),
+        pytest.param("restored", RUNS, CREATED, "clean-up", id="the source's keeper brought it back"),
+        pytest.param("restored", RUNS, AWAY, "ask", id="the rest on the target cannot be removed yet"),
+        pytest.param("restored", RUNS, RUNS, "ask", id="it was brought back and somebody started the target"),
+        pytest.param("ended", RUNS, RUNS, "nothing", id="it has ended"),
+        pytest.param("stopping", AWAY, AWAY, "ask", id="nobody answers"),
+    ],
+)
+def test_from_the_journal_alone(stage: Stage, source: Seen, target: Seen, kind: str) -> None:
+    assert found(stage, source, target).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("stage", "copies", "source", "target", "kind"),
+    [
+        pytest.param("stopping", ("restored", "stopping"), RUNS, CREATED, "clean-up", id="its keeper was quicker"),
+        pytest.param("released", ("restored", "released"), RUNS, CREATED, "clean-up", id="it was undone"),
+        pytest.param("released", ("stopping", "stopping"), STOPPED, CREATED, "bring-back", id="released was an intent"),
+        pytest.param("released", ("stopping", "stopping"), STOPPED, AWAY, "ask", id="what the target has is not known"),
+        pytest.param("released", ("released", "fenced"), STOPPED, STOPPED, "bring-back", id="an undo was under way"),
+        pytest.param("released", ("released", "forward"), STOPPED, RUNS, "finish", id="the target's keeper acted"),
+        pytest.param("released", ("restored", "forward"), STOPPED, STOPPED, "ask", id="the keepers contradict"),
+        pytest.param("stopping", ("stopping", "committed"), STOPPED, RUNS, "finish", id="the journal is old"),
+        pytest.param("committed", ("ended", "committed"), STOPPED, RUNS, "nothing", id="it ended, not everybody knows"),
+    ],
+)
+def test_from_all_copies(stage: Stage, copies: tuple[Stage, Stage], source: Seen, target: Seen, kind: str) -> None:
+    assert found(stage, source, target, copies=copies).kind == kind
+
+
+def test_who_is_at_work_is_waited_for_whatever_was_told() -> None:
+    for told in TOLD:
+        decision = decide(record(stage="released"), replace(STOPPED, held=True), RUNS, told)
+        assert decision.kind == "wait"
+        assert "ssh://a" in decision.why
+
+
+def test_which_of_two_copies_is_to_stop_is_the_users_word() -> None:
+    question = found("released", RUNS, RUNS)
+    assert "Two copies run" in question.why
+    assert question.offers == ("--keep source", "--keep target")
+    kept = found("released", RUNS, RUNS, keep="source")
+    assert kept.actions == ("stop-target", "return-policy", "clean-target", "end")
+    kept = found("released", RUNS, RUNS, keep="target")
+    assert kept.actions == ("stop-source", "settle-target", "set-source-aside", "end")
+
+
+def test_a_lost_host_is_lost_by_the_users_word_only() -> None:
+    question = found("released", STOPPED, AWAY)
+    assert question.offers == ("--target-is-lost",)
+    assert found("released", STOPPED, AWAY, lost="target").actions == ("restore-source", "end")
+    question = found("released", AWAY, CREATED)
+    assert question.offers == ("--source-is-lost",)
+    assert found("released", AWAY, CREATED, lost="source").actions == ("start-target", "settle-target", "commit", "end")
+    assert found("released", STOPPED, RUNS, lost="target").kind == "finish"  # it answers
+
+
+def test_a_lost_source_leaves_what_is_not_complete_to_the_user() -> None:
+    question = found("stopping", AWAY, CREATED, lost="source")
+    assert "not be complete" in question.why
+    assert question.offers == ("--keep source", "--keep target")
+    assert "start-target" in found("stopping", AWAY, CREATED, lost="source", keep="target").actions
+    assert found("stopping", AWAY, CREATED, lost="source", keep="source").actions == ("clean-target", "end")
+
+
+def test_what_is_told_without_being_asked_changes_nothing() -> None:
+    decision = found("stopping", STOPPED, CREATED, keep="target")
+    assert (decision.kind, decision.actions) == ("ask", ())
+    assert "leave out --keep" in decision.why
+
+
+def test_where_both_copies_are_complete_the_user_may_choose() -> None:
+    assert "start-target" in found("released", STOPPED, CREATED, keep="target").actions
+    assert "restore-source" in found("released", STOPPED, RUNS, keep="source").actions
+
+
+def test_actions_and_reasons_name_the_hosts_and_the_container() -> None:
+    decision = found("released", STOPPED, STOPPED)
+    assert decision.in_words(record()) == (
+        "start web on ssh://b (a frozen one goes on), once it is certain that web does not run on ssh://a",
+        "give web on ssh://b its restart policy",
+        "wait until web serves on ssh://b",
+        "write down on both hosts that ssh://b serves for good",
+        "rename web on ssh://a to web.moved-to.b.0badcafe",
+        "write down wherever it is known that the migration has ended",
+    )
+
+
+def test_status_warns_of_a_copy_that_should_not_run() -> None:
+    assert explain(record(stage="released"), RUNS, RUNS).startswith("WARNING: two copies run")
+    assert "somebody has started the old copy" in explain(record(stage="released"), RUNS, STOPPED)
+    assert "somebody has started the old copy" in explain(record(stage="ended", outcome="moved"), RUNS, AWAY)
+    assert "may not be complete" in explain(record(stage="stopping"), STOPPED, RUNS)
+    assert "may start by itself" in explain(record(stage="committed"), replace(STOPPED, policy="always"), RUNS)
+    assert "WARNING" not in explain(record(stage="preparing"), RUNS, CREATED)
+    assert "WARNING" not in explain(record(stage="committed"), STOPPED, RUNS)
+    assert "WARNING" not in explain(record(stage="released"), FROZEN, RUNS)
+    assert (
+        explain(record(), replace(RUNS, held=True), ABSENT) == "under way: web runs on ssh://a, web is not on ssh://b"
+    )
+
+
+sides = st.builds(
+    Seen,
+    reachable=st.booleans(),
+    present=st.booleans(),
+    state=st.sampled_from(["created", "running", "paused", "restarting", "removing", "exited", "dead", "new"]),
+    ran=st.booleans(),
+    health=st.sampled_from(["none", "starting", "healthy", "unhealthy"]),
+    stage=st.sampled_from([None, *STAGES]),
+    held=st.booleans(),
+)
+
+
+@given(st.sampled_from(STAGES), sides, sides, st.sampled_from(TOLD), st.booleans(), st.sampled_from(["keep", "remove"]))
+def test_any_state_whatsoever_has_a_decision(
+    stage: Stage, source: Seen, target: Seen, told: Told, running: bool, retire: str
+) -> None:
+    check(World(record(stage=stage, running=running, retire=retire), source, target, told))

@@ -41,7 +41,7 @@ _WORDS: dict[Action, str] = {
     "settle-target": "give {arriving} on {there} its restart policy",
     "prove-target": "wait until {arriving} serves on {there}",
     "commit": "write down on both hosts that {there} serves for good",
-    "retire-source": "{retire} {container} on {here}",
+    "retire-source": "{retire}",
     "set-source-aside": "rename {container} on {here} to {retired_name}; it is not removed",
     "end": "write down wherever it is known that the migration has ended",
 }
@@ -91,13 +91,13 @@ class Decision:
 
     def in_words(self, record: Record) -> tuple[str, ...]:
         """The actions, for a person."""
-        retire = "remove" if record.retire == "remove" else f"rename to {record.retired_name}:"
+        kept = f"rename {record.container} on {record.source.name} to {record.retired_name}"
         names = {
             "here": record.source.name,
             "there": record.target.name,
             "container": record.container,
             "arriving": record.arriving,
-            "retire": retire,
+            "retire": kept if record.retire == "keep" else f"remove {record.container} on {record.source.name}",
             "retired_name": record.retired_name,
         }
         return tuple(_WORDS[action].format(**names) for action in self.actions)

@@ -281,7 +281,9 @@ def _ask(case: _Case, why: str, offered: tuple[Side, ...]) -> Decision:
 
 def _keep_source(case: _Case) -> Decision:
     stop: tuple[Action, ...] = ("stop-target",) if case.there == "runs" else ()
-    back: tuple[Action, ...] = () if case.here in _GONE else (_restoring(case),)
+    starts = case.record.running and case.here != "runs"
+    back: tuple[Action, ...] = ("restore-source" if starts else _restoring(case),)
+    back = () if case.here in _GONE else back
     return _back("The copy of the source is to be kept.", *stop, *back, *_cleaning(case))
 
 
@@ -321,7 +323,7 @@ def _restoring(case: _Case) -> Action:
     """One that runs is left alone, unless it may have been told to stop, which may still be under way."""
     if not case.record.running:
         return "return-policy"
-    if case.owner != "source" or "restored" in case.stages or case.told.keep == "source":
+    if case.owner != "source" or "restored" in case.stages:
         return "return-policy" if case.here == "runs" else "restore-source"
     if case.stages & {"stopping", "released"}:
         return "restore-source"
@@ -370,6 +372,8 @@ def explain(record: Record, source: Seen, target: Seen) -> str:
         said = f"under way: {said}"
     if case.here == "runs" and moved:
         return f"WARNING: {said}: somebody has started the old copy"
+    if case.here in {"frozen", "stopped"} and moved and case.source.policy not in {"", "no"}:
+        return f"WARNING: {said}: the old copy has a restart policy, and may start by itself"
     if case.there == "runs" and not moved:
         return f"WARNING: {said}: somebody has started the new copy, which may not be complete"
     return said

@@ -244,9 +244,11 @@ def _now() -> str:
 
 
 def _entry(row: Sequence[object], steps: Sequence[Sequence[object]], where: str) -> Entry:
-    _, text, predicted, happened, ended = row
+    identity, text, predicted, happened, ended = row
     record = from_text(text, where)
     try:
+        if record.id != identity:
+            raise MalformedError("the record is that of another migration")  # noqa: TRY301 - one sentence for all
         notes = tuple(decode(Note, dict(zip(("step", "event", "at"), step, strict=True))) for step in steps)
         return Entry(record, notes, _object(predicted, where), _object(happened, where), record.begun, str(ended or ""))
     except MalformedError as error:
