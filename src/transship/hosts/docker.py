@@ -248,6 +248,10 @@ class ApiDocker:
         path = f"/networks/{_word(network)}/connect"
         self._done("POST", path, body=body, what=f"connect {container} to network {network}")
 
+    def disconnect(self, network: str, container: str) -> None:
+        path = f"/networks/{_word(network)}/disconnect"
+        self._done("POST", path, body={"Container": container}, what=f"disconnect {container} from network {network}")
+
     def remove_network(self, ref: str) -> None:
         self._absent(f"/networks/{_word(ref)}", f"remove network {ref}")
 

@@ -1,0 +1,104 @@
+"""Two containers out of one: the sandbox has the network, the moved container has everything else.
+
+CRIU restores under Docker only where the network namespace is there already (docs/live.md). So a small container of its
+own, the sandbox, takes the addresses, names and ports, and the moved container borrows its network.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from transship.sandbox.image import PROGRAM
+from transship.spec.fields import ApiVersion
+from transship.spec.merge import merged
+from transship.spec.model import PREDEFINED_NETWORKS, ContainerSpec, NetworkAttachment
+from transship.spec.render import create_body
+
+LABEL = "transship.sandbox"
+"""On a sandbox, the name of the container that it is for."""
+
+CONFIGURATION = "org.criu.config"
+"""The annotation by which runc finds CRIU's options for a container."""
+
+ANNOTATIONS_SINCE: ApiVersion = (1, 43)
+
+NOWHERE = "none"
+"""The network that a sandbox is created on, and disconnected from before it is connected to others."""
+
+ALL_AT_CREATE: ApiVersion = (1, 44)
+_NETWORK_CONFIG = ("Hostname", "Domainname", "ExposedPorts")
+_NETWORK_HOST_CONFIG = (
+    "PortBindings", "PublishAllPorts", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "Links", "UTSMode",
+)  # fmt: skip
+_PROCESSES = 8
+
+
+def sandbox_name(container: str) -> str:
+    """What the sandbox of a container is called."""
+    return f"{container}-sandbox"
+
+
+def sandbox_body(spec: ContainerSpec, *, image: str, hostname: str, api_version: ApiVersion) -> dict[str, Any]:
+    """The body that creates the sandbox of a container: its network, and nothing else of it.
+
+    It has no address before `endpoints` are connected, which can be while it runs: so it runs beforehand. `hostname` is
+    what the container is called by itself, which it learned when it began and must go on hearing.
+    """
+    said = merged(spec.config, spec.image.config)
+    config = {key: said[key] for key in _NETWORK_CONFIG if key in said}
+    config |= {"Hostname": hostname, "Entrypoint": [PROGRAM], "Labels": {LABEL: spec.name}, "User": "65534:65534"}
+    host_config = {key: spec.host_config[key] for key in _NETWORK_HOST_CONFIG if key in spec.host_config}
+    sysctls = {key: value for key, value in _sysctls(spec).items() if key.startswith("net.")}
+    host_config |= {
+        "Sysctls": sysctls,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "ReadonlyRootfs": True,
+        "PidsLimit": _PROCESSES,
+        "LogConfig": {"Type": "none"},
+    }
+    alone = replace(
+        spec, network_mode=NOWHERE, config=config, host_config=host_config, mounts=(), volumes=(), networks=()
+    )
+    return create_body(alone, image=image, api_version=api_version)
+
+
+def endpoints(spec: ContainerSpec) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """The networks to connect a running sandbox to, each with its endpoint's settings, the container's own first.
+
+    Other containers find the sandbox there under the container's own name and aliases.
+    """
+    networks = tuple(_named(item, spec.name) for item in spec.networks)
+    body = create_body(replace(spec, networks=networks), image="", api_version=ALL_AT_CREATE)
+    found: dict[str, Any] = body["NetworkingConfig"]["EndpointsConfig"]
+    return tuple((name, found[name]) for name in sorted(found, key=lambda name: (name != spec.network_mode, name)))
+
+
+def moved_spec(spec: ContainerSpec, *, configuration: str) -> ContainerSpec:
+    """The container as it is beside its sandbox. `configuration` is where its host will have CRIU's options for it."""
+    annotations = {**spec.host_config.get("Annotations", {}), CONFIGURATION: configuration}
+    host_config = {key: value for key, value in spec.host_config.items() if key not in _NETWORK_HOST_CONFIG}
+    host_config |= {"Annotations": annotations}
+    own = {key: value for key, value in _sysctls(spec).items() if not key.startswith("net.")}
+    host_config.pop("Sysctls", None)
+    if own:
+        host_config["Sysctls"] = own
+    return replace(
+        spec,
+        network_mode=f"container:{sandbox_name(spec.name)}",
+        networks=(),
+        config={key: value for key, value in spec.config.items() if key not in _NETWORK_CONFIG},
+        host_config=host_config,
+    )
+
+
+def _named(item: NetworkAttachment, name: str) -> NetworkAttachment:
+    """The attachment under which others find the container's name; the predefined networks know no names."""
+    if item.network.name in PREDEFINED_NETWORKS or name in item.aliases:
+        return item
+    return replace(item, aliases=(*item.aliases, name))
+
+
+def _sysctls(spec: ContainerSpec) -> Mapping[str, str]:
+    found: Mapping[str, str] = spec.host_config.get("Sysctls", {})
+    return found

@@ -1,0 +1,92 @@
+from contextlib import suppress
+from dataclasses import dataclass
+
+from transship.errors import DockerError, StepError, TransferError
+from transship.hosts.agent import Agent
+from transship.hosts.base import Host, Json
+from transship.live.sandbox import NOWHERE
+from transship.live.source import hexadecimal
+
+FOLDERS = "/run/transship-live"
+"""Where the agent has a folder in memory for each move."""
+
+RESTORE_OPTIONS = ("tcp-established", "file-locks", "lazy-pages")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTarget:
+    """The place where the container goes on: two containers, created and not started, on their host.
+
+    Called in this order: `prepare`, `connect`, (images arrive,) `restore`, `open`. After a failure, or at any
+    time before the point of no return, `abandon` ends what runs and wipes the images; it may be called twice.
+    """
+
+    host: Host
+    agent: Agent
+    docker_root: str
+    container: str
+    sandbox: str
+    """Ids."""
+    endpoints: tuple[tuple[str, Json], ...]
+    """The networks of the sandbox, and what it is there."""
+    name: str
+    """Of the folder for the images, the same on both hosts."""
+
+    def prepare(self, needed_bytes: int) -> str:
+        """Have the sandbox run, without an address, and room for the images; returns where they belong."""
+        docker = self.host.docker
+        docker.start(self.sandbox)
+        docker.disconnect(NOWHERE, self.sandbox)
+        self.agent.call("enter", pid=docker.inspect_container(self.sandbox)["State"]["Pid"])
+        self.agent.call("network", acts=["hush"])
+        return str(self.agent.call("memory", folder=self.name, bytes=needed_bytes)["images"])
+
+    def connect(self) -> None:
+        """Give the sandbox the container's addresses. Nothing leaves it yet: its kernel would refuse connections."""
+        for network, endpoint in self.endpoints:
+            self.host.docker.connect(network, self.sandbox, endpoint)
+        self.agent.call("network", acts=["mute", "unhush"])
+
+    def restore(self) -> None:
+        """Have the processes go on from the images that have arrived. Raises `StepError` with CRIU's own reason.
+
+        Their pages are delivered as they are asked for; `finish` waits until all are there.
+        """
+        self.agent.call("split")
+        self.agent.call(
+            "checkpoint",
+            container=self.container,
+            root=hexadecimal(self.docker_root),
+            options=list(RESTORE_OPTIONS),
+        )
+        self.agent.call("serve", options=[])
+        try:
+            self.host.docker.start(self.container, checkpoint=self.name)
+        except DockerError as error:
+            line = self.agent.call("complaint")["line"]
+            raise StepError(f"{self.host.name} cannot restore it: {line or error}") from error
+        self.agent.call("keep")
+
+    def open(self) -> None:
+        """Let it be heard, and tell its neighbours that it is here now."""
+        self.agent.call("network", acts=["speak", "announce"])
+
+    def finish(self) -> None:
+        """Wait until all memory is there, and take away what the restore needed. Raises `TransferError`."""
+        self.agent.call("served")
+        self.agent.call("wipe", files=[self._checkpoint()])
+
+    def abandon(self) -> None:
+        """End both containers and wipe the images. Raises `DockerError` where one of them may still run."""
+        with suppress(TransferError):
+            self.agent.call("wipe", files=[self._checkpoint()])
+        for container in (self.container, self.sandbox):
+            self.host.docker.remove_container(container)
+
+    def _checkpoint(self) -> str:
+        return hexadecimal(f"{self.docker_root}/containers/{self.container}/checkpoints/{self.name}")
+
+
+def configuration_path(name: str) -> str:
+    """Where a host has CRIU's options for the restore of this move, for as long as that takes."""
+    return f"{FOLDERS}/{name}/criu.conf"
