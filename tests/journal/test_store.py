@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ def migrations(*ids: str) -> list[Record]:
 
 
 def ids(journal: Journal) -> list[str]:
-    return [entry.record.id for entry in journal.history()]
+    return [entry.record.id for entry in journal.history(1000)]
 
 
 def test_what_was_written_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
@@ -289,3 +289,56 @@ def test_a_process_that_never_ends_writing_is_told_of(tmp_path: Path, monkeypatc
         other.execute("ROLLBACK")
         other.close()
         journal.begin(record())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own with 256 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.lab
+def test_a_full_disk_is_told_of_and_what_was_written_before_stays(small_disk: Path) -> None:
+    with Journal.open(small_disk) as journal:
+        written = []
+
+        def fill() -> None:
+            for each in (record(id=f"m{number}") for number in range(1000)):
+                journal.begin(each)
+                written.append(each.id)
+
+        with pytest.raises(JournalError) as caught:
+            fill()
+        assert "full" in str(caught.value)
+        assert caught.value.hint
+        assert sorted(ids(journal)) == sorted(written)
+
+
+@pytest.mark.lab
+def test_a_disk_full_from_the_start_is_told_of(small_disk: Path) -> None:
+    (small_disk / "large").write_bytes(bytes(256 << 10))
+    with pytest.raises(JournalError) as caught:
+        Journal.open(small_disk)
+    assert "full" in str(caught.value) or "space" in str(caught.value)
+
+
+@pytest.mark.lab
+def test_a_disk_that_cannot_be_written_is_told_of(small_disk: Path) -> None:
+    with Journal.open(small_disk) as journal:
+        journal.begin(record())
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with pytest.raises(JournalError) as caught, Journal.open(small_disk) as journal:
+        journal.begin(record(id="other"))
+    assert "cannot be read or written" in str(caught.value)
+
+
+def test_what_is_written_is_on_the_disk_and_not_only_on_its_way(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal:
+        journal.begin(record())
+        synchronous = journal._connection.execute("PRAGMA synchronous").fetchone()
+        mode = journal._connection.execute("PRAGMA journal_mode").fetchone()
+    assert (synchronous, mode) == ((2,), ("wal",))
