@@ -33,10 +33,15 @@ from transship.observe import observe
 from transship.plan.findings import Agreement, errors, no_warnings
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
+from transship.plan.predict import Model
+from transship.plan.recalibrate import pair, recalibrate
 from transship.plan.steps import Move, Plan
 from transship.result import Bytes, MoveResult, Outcome, Side, downtime
 from transship.strategies.choose import choose
 from transship.strategies.record import locks, new_record
+
+_LEARN_FROM = 200
+"""As many of the latest moves correct what is predicted of the next."""
 
 Opener = Callable[[str], Host]
 
@@ -95,8 +100,9 @@ def plan(journey: Journey, options: MoveOptions | None = None, *, listener: List
     with findings that forbid the move is returned, not raised.
     """
     recorder = _recorder(listener)
-    with _connected(journey, recorder) as (source, target):
-        return _planned(journey, options or MoveOptions(), recorder, (source, target), "0" * 8)[0]
+    with Journal.open(journey.state) as journal, _connected(journey, recorder) as hosts:
+        seen = _observed(journey, options or MoveOptions(), recorder, hosts)
+        return _planned(seen, options or MoveOptions(), recorder, "0" * 8, journal)
 
 
 def move(
@@ -134,7 +140,8 @@ def _move(
 ) -> MoveResult:
     migration = secrets.token_hex(4)
     with Journal.open(journey.state) as journal, _connected(journey, recorder) as (source, target):
-        made, seen = _planned(journey, options, recorder, (source, target), migration)
+        seen = _observed(journey, options, recorder, (source, target))
+        made = _planned(seen, options, recorder, migration, journal)
         record = new_record(seen, options, made.strategy, (source, target), migration)
         ledger = Ledger(record, journal, _posts(seen, options, (source, target)))
         under_way = Move(source, target, recorder, ledger, seen.target.root_access or "none", agreed)
@@ -153,6 +160,7 @@ def _move(
 def _noted(result: MoveResult, journal: Journal) -> MoveResult:
     """How a move ended does not hang on whether its numbers could be kept."""
     with suppress(JournalError):
+        journal.predicted(result.migration, dict(result.predicted))
         journal.happened(result.migration, result.to_json())
     return result
 
@@ -189,16 +197,19 @@ def _connected(journey: Journey, recorder: Recorder) -> Iterator[tuple[Host, Hos
         yield hosts[0], hosts[1]
 
 
-def _planned(
-    journey: Journey, options: MoveOptions, recorder: Recorder, hosts: tuple[Host, Host], migration: str
-) -> tuple[Plan, Observation]:
+def _observed(journey: Journey, options: MoveOptions, recorder: Recorder, hosts: tuple[Host, Host]) -> Observation:
     with recorder.phase("observe", "both hosts and the container"):
         try:
-            seen = observe(*hosts, journey.container, options)
+            return observe(*hosts, journey.container, options)
         except StepError as error:  # a daemon refused a question; nothing was asked to change
             raise PreflightError(str(error), hint=error.hint) from error
+
+
+def _planned(seen: Observation, options: MoveOptions, recorder: Recorder, migration: str, journal: Journal) -> Plan:
+    """The plan, with predictions that earlier moves from this machine have corrected."""
     with recorder.phase("plan"):
-        return choose(seen, options, migration), seen
+        pairs = (pair(each.predicted or {}, each.happened or {}) for each in journal.history(_LEARN_FROM))
+        return choose(seen, options, migration, model=recalibrate(Model(), pairs))
 
 
 def _prober(options: MoveOptions, under_way: Move) -> Prober | None:
@@ -236,6 +247,7 @@ def _result(
         verified=tuple(data.verified),
         rounds=tuple(data.rounds),
         path=data.path,
+        predicted={} if made.advice is None else made.advice.prediction.to_json(),
         client=None if prober is None else prober.report(),
         error="" if error is None else str(error),
     )

@@ -35,8 +35,8 @@ class MoveResult:
 
     `downtime_s` is the engine's own measure: from the moment when the source is told to stop to the moment when the
     target was first seen to serve. `path` is the way of the data where agents moved it, and why, if another was asked
-    for. `client` is what the prober saw, where there was one. `predicted` is empty until a
-    prediction was made.
+    for. `client` is what the prober saw, where there was one. `predicted` is what the plan
+    said that it would take (`Prediction.to_json`), empty where there was no plan.
     """
 
     migration: str
@@ -54,7 +54,7 @@ class MoveResult:
     verified: tuple[str, ...] = ()
     rounds: tuple[Mapping[str, Any], ...] = ()
     path: str = ""
-    predicted: Mapping[str, float | None] = field(default_factory=dict)
+    predicted: Mapping[str, Any] = field(default_factory=dict)
     client: ProbeReport | None = None
     error: str = ""
 

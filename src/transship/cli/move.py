@@ -23,13 +23,13 @@ def plan_command(context: typer.Context, words: MoveWords, *, as_json: AsJson = 
     Exit codes: 0 the move is possible; 2 wrong words; 3 a finding forbids it, or a host cannot be used.
     """
     from transship import api  # noqa: PLC0415 - Docker's SDK takes a while to import, and --help must not wait for it
-    from transship.cli import output  # noqa: PLC0415
+    from transship.cli import output, plan_output  # noqa: PLC0415
 
     made = api.plan(words.journey(context), words.options())
     if as_json:
-        output.print_json(output.plan_as_json(made))
+        output.print_json(plan_output.plan_as_json(made))
     else:
-        output.print_plan(output.console(settings(context)), made)
+        plan_output.print_plan(output.console(settings(context)), made)
     if api.forbidden(made):
         raise typer.Exit(3)
 

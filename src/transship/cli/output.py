@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,7 +15,6 @@ from transship.cli.say import printable, say
 from transship.cli.settings import Settings
 from transship.metrics.events import Event
 from transship.plan.findings import Finding
-from transship.plan.steps import Plan
 from transship.result import MoveResult, outage
 
 BAR_CELLS = 36
@@ -118,37 +116,9 @@ def print_findings(out: Console, findings: Iterable[Finding]) -> None:
     """One line a finding, and one for what to do about it."""
     for finding in findings:
         mark, style = _MARKS[finding.severity]
-        out.print(_line(f"  {mark} {finding.severity}: {finding.message}", style), soft_wrap=True)
+        out.print(line(f"  {mark} {finding.severity}: {finding.message}", style), soft_wrap=True)
         if finding.hint:
-            out.print(_line(f"      {finding.hint}", "dim"), soft_wrap=True)
-
-
-def plan_as_json(plan: Plan) -> dict[str, Any]:
-    """What `plan --json` prints."""
-    return {
-        "strategy": plan.strategy,
-        "reason": plan.reason,
-        "steps": {
-            "prepare": [step.describe() for step in plan.prepare],
-            "cutover": [step.describe() for step in plan.cutover],
-            "retire": [step.describe() for step in plan.retire],
-        },
-        "findings": [asdict(finding) for finding in plan.findings],
-    }
-
-
-def print_plan(out: Console, plan: Plan) -> None:
-    """What would be done, in order, and where the service is interrupted."""
-    out.print(_line(f"strategy {plan.strategy}: {plan.reason}"), soft_wrap=True)
-    for title, steps in (
-        ("while the source serves", plan.prepare),
-        ("the service is interrupted", plan.cutover),
-        ("point of no return", plan.retire),
-    ):
-        out.print(Text(f"{title}:", style="bold"))
-        for step in steps:
-            out.print(_line(f"  {step.describe()}"), soft_wrap=True)
-    print_findings(out, plan.findings)
+            out.print(line(f"      {finding.hint}", "dim"), soft_wrap=True)
 
 
 def print_result(out: Console, result: MoveResult) -> None:
@@ -159,7 +129,7 @@ def print_result(out: Console, result: MoveResult) -> None:
     )
     if result.client is not None:
         sentence += f" (a client asking {result.client.probe} saw {result.client.downtime_s:.2f} s)"
-    out.print(_line(sentence + "."), soft_wrap=True)
+    out.print(line(sentence + "."), soft_wrap=True)
     out.print(timeline(result))
 
 
@@ -178,7 +148,7 @@ def timeline(result: MoveResult) -> Table:
             phase.name,
             f"{phase.start_s:.2f} s",
             f"{phase.seconds:.3f} s",
-            _size(phase.bytes),
+            size(phase.bytes),
             Text(_bar(phase.start_s, phase.seconds, result.total_s, "█" if inside else "━"), style=style),
         )
     if down is not None:
@@ -188,7 +158,8 @@ def timeline(result: MoveResult) -> Table:
     return table
 
 
-def _line(text: str, style: str = "") -> Text:
+def line(text: str, style: str = "") -> Text:
+    """A line of text in which nothing can speak to the terminal."""
     return Text(printable(text), style=style)
 
 
@@ -198,7 +169,8 @@ def _bar(start: float, seconds: float, total: float, cell: str) -> str:
     return " " * first + cell * max(1, min(round(seconds * scale), BAR_CELLS - first))
 
 
-def _size(count: int) -> str:
+def size(count: int) -> str:
+    """Bytes for people; nothing for none."""
     if not count:
         return ""
     size = float(count)

@@ -55,6 +55,15 @@ class PathChoice(StrEnum):
     AUTO = "auto"
 
 
+class PreferChoice(StrEnum):
+    """The words of --prefer."""
+
+    DOWNTIME = "downtime"
+    TOTAL = "total"
+    BYTES = "bytes"
+    SIMPLICITY = "simplicity"
+
+
 PATH = (
     "sync: the way of the data. relay: through this machine; direct: the source logs in to the target with your "
     "ssh-agent, which is forwarded to it meanwhile; auto: direct where it works."
@@ -77,6 +86,13 @@ class MoveWords:
     strategy: Annotated[StrategyChoice, typer.Option(help="How to move; auto chooses and says why.")] = (
         StrategyChoice.AUTO
     )
+    prefer: Annotated[
+        PreferChoice,
+        typer.Option(
+            help="What auto chooses by: the shortest interruption, or time in all, the fewest bytes, or the "
+            "strategy that asks least of the hosts."
+        ),
+    ] = PreferChoice.DOWNTIME
     max_downtime: Annotated[
         str,
         typer.Option(metavar="TIME", help="sync: the budget for the copy after the stop; asks before exceeding it."),
@@ -149,6 +165,7 @@ class MoveWords:
             shared_volumes=self.shared_volumes,
             freeze=self.freeze,
             path=self.path.value,
+            prefer=self.prefer.value,
         )
 
 

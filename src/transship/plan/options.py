@@ -6,6 +6,7 @@ from transship.errors import UsageError
 from transship.metrics.downtime import Probe
 
 PathName = Literal["relay", "direct", "auto"]
+Preference = Literal["downtime", "total", "bytes", "simplicity"]
 StrategyName = Literal["auto", "stop-start", "export-import", "sync"]
 
 
@@ -18,6 +19,8 @@ class MoveOptions:
     the move, `copy` takes its files along, `expect` takes the path to be on the target already, `skip` leaves the mount
     out. `without_volumes` says that empty volumes are wanted. `verify` is `meta` (owners, modes, sizes) or `full`
     (contents too). `health_timeout_s` limits the wait for the container to serve on the target.
+    `prefer` says what `auto` chooses by: the shortest interruption, the shortest time in all, the fewest bytes, or the
+    strategy that asks least of the hosts.
 
     For `sync`: `max_downtime_s` is the budget for the copy after the stop, `limit_rate` in bytes per second holds for
     what is copied before it (0: no limit). `replace_data` allows to overwrite what the target has in volumes and
@@ -41,6 +44,7 @@ class MoveOptions:
     shared_volumes: bool = False
     freeze: bool = False
     path: PathName = "relay"
+    prefer: Preference = "downtime"
 
 
 _DURATION = re.compile(r"(?P<number>[0-9]{1,6}(?:\.[0-9]{1,6})?)(?P<unit>ms|s|m|h)")

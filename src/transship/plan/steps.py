@@ -7,6 +7,7 @@ from transship.hosts.base import Host
 from transship.hosts.facts import RootAccess
 from transship.hosts.pair import Pair
 from transship.metrics.events import Recorder
+from transship.plan.advise import Advice
 from transship.plan.findings import Agreement, Finding, no_warnings
 from transship.plan.record import Made, Record, Stage
 
@@ -143,6 +144,7 @@ class Plan:
 
     `prepare` runs while the source serves; `cutover` from the moment the source is fenced until the target is proven
     healthy; then comes the point of no return, and `retire` ends the source's life as the one that serves.
+    `advice` is what was thought of each strategy, and what each would take.
     """
 
     strategy: str
@@ -151,3 +153,4 @@ class Plan:
     retire: Sequence[Step]
     reason: str = ""
     findings: tuple[Finding, ...] = ()
+    advice: Advice | None = None
