@@ -15,6 +15,15 @@ def kill(container: str, pid: int) -> int:
     `pid` is one of them. Docker's own kill sends the signal to the first one only, then thaws them all, and the
     others run until the kernel has ended that one. Like this none runs again: the signal is there before the thaw.
     """
+    found = members(container, pid)
+    for each in found:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+    return len(found)
+
+
+def members(container: str, pid: int) -> set[int]:
+    """All processes of a container, of which `pid` is one. Raises `AgentError` where they cannot be seen."""
     found: set[int] = set()
     for group in _groups(container, pid):
         for folder, _, _ in os.walk(group):
@@ -22,10 +31,7 @@ def kill(container: str, pid: int) -> int:
                 found.update(map(int, file))
     if pid not in found:
         raise AgentError(f"the control group of the container {container[:12]} cannot be seen")
-    for each in found:
-        with suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
-    return len(found)
+    return found
 
 
 def _groups(container: str, pid: int) -> list[str]:

@@ -7,14 +7,18 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from . import criu, criu_images
+from . import cgroup, compress, criu, criu_images, memory_stream
 from .faults import AgentError, ProtocolError
+from .frames import RECORDS
 from .memory_folder import MemoryFolder, sweep
 from .netns import ACTIONS, Namespace
 from .page_service import PageService
+from .stream import Outgoing, Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from .frames import Frame
 
 _CONTAINER = re.compile(r"[0-9a-f]{64}")
 
@@ -22,16 +26,22 @@ _CONTAINER = re.compile(r"[0-9a-f]{64}")
 class Live:
     """The requests of the strategy live. One move at a time: one folder, one network namespace, one service."""
 
-    def __init__(self) -> None:
+    def __init__(self, frame: Callable[[int], Frame], output: int) -> None:
+        """`frame` reads the next frame of a type from the coordinator, which reads from the pipe `output`."""
+        self._frame = frame
+        self._output = output
         self._folder: MemoryFolder | None = None
         self._namespace: Namespace | None = None
         self._service: PageService | None = None
         self.requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "criu": self._criu,
+            "footprint": self._footprint,
             "memory": self._memory,
             "enter": self._enter,
             "network": self._network,
             "dump": self._dump,
+            "deliver": self._deliver,
+            "collect": self._collect,
             "split": self._split,
             "checkpoint": self._checkpoint,
             "serve": self._serve,
@@ -57,9 +67,14 @@ class Live:
             "features": [feature for feature in request["features"] if criu.supports(feature)],
         }
 
+    def _footprint(self, request: dict[str, Any]) -> dict[str, Any]:
+        """How many `bytes` of memory the processes of `container` have that are in no file, `pid` being one of them."""
+        processes = cgroup.members(_id(request["container"]), request["pid"])
+        return {"bytes": sum(map(_anonymous_bytes, processes)), "processes": len(processes)}
+
     def _memory(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Make the folder `name` for memory images, with room for `bytes`."""
-        self._folder = MemoryFolder(request["name"], request["bytes"])
+        """Make the `folder` for memory images, with room for `bytes`."""
+        self._folder = MemoryFolder(request["folder"], request["bytes"])
         return {"path": self._folder.path, "images": self._folder.part("images")}
 
     def _enter(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -87,6 +102,22 @@ class Live:
         images = folder.part("images")
         return {"bytes": sum(os.path.getsize(os.path.join(images, name)) for name in os.listdir(images))}
 
+    def _deliver(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send all images, compressed with `codec` where the link is slow."""
+        chooser = compress.Chooser(request["codec"])
+        with Outgoing(self._output, RECORDS, chooser, Pace(0)) as out:
+            count = memory_stream.send(self._made().part("images"), out)
+        return {"bytes": count, "wire": out.wire}
+
+    def _collect(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """Take the images that arrive."""
+        return {"bytes": memory_stream.receive(self._made().part("images"), self._payloads())}
+
+    def _payloads(self) -> Iterator[bytes]:
+        while True:
+            frame = self._frame(RECORDS)
+            yield compress.decompress(frame.codec, frame.payload)
+
     def _split(self, _request: dict[str, Any]) -> dict[str, Any]:
         """Make images without the pages that can come later."""
         folder = self._made()
@@ -94,9 +125,9 @@ class Live:
         return {"lazy": done.lazy, "eager": done.eager}
 
     def _checkpoint(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Put those images where Docker, whose data is in `root` (hex), looks for the checkpoint `name` of `container`.
+        """Put those images where Docker, whose data is in `root` (hex), looks for a checkpoint of `container`.
 
-        CRIU's options for the restore go to `configuration` (hex), which the container's annotation names.
+        CRIU's options for the restore go to `criu.conf` in the move's folder, which the container's annotation names.
         """
         folder = self._made()
         checkpoints = os.path.join(
@@ -104,7 +135,7 @@ class Live:
         )
         os.makedirs(checkpoints, mode=0o700, exist_ok=True)
         shutil.copytree(folder.part("small"), os.path.join(checkpoints, os.path.basename(folder.path)))
-        with open(bytes.fromhex(request["configuration"]), "w", encoding="utf-8") as file:
+        with open(os.path.join(folder.path, "criu.conf"), "w", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in [*request["options"], f"work-dir {folder.part('work')}"])
         return {"name": os.path.basename(folder.path)}
 
@@ -150,6 +181,15 @@ class Live:
         if self._service is None:
             raise ProtocolError("no pages are being served")
         return self._service
+
+
+def _anonymous_bytes(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            fields = dict(line.split(":", 1) for line in file if ":" in line)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it has ended
+    return sum(int(fields[name].split()[0]) * 1024 for name in ("RssAnon", "RssShmem", "VmSwap") if name in fields)
 
 
 def _id(container: str) -> str:

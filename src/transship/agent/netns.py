@@ -16,6 +16,15 @@ from . import offspring, rtnetlink
 from .faults import AgentError
 
 _DELETE_QDISC, _NEW_QDISC, _GET_LINK, _GET_ADDRESS = 37, 36, 18, 22
+_NEW_RULE, _DELETE_RULE = 32, 33
+_RULE = struct.Struct("=BBBBBBBBI")
+_PRIORITY, _IP_PROTOCOL, _BLACKHOLE = 6, 22, 6
+_FIRST = struct.pack("=I", 1)
+_HUSHED = (
+    (socket.AF_INET, socket.IPPROTO_TCP),
+    (socket.AF_INET, socket.IPPROTO_ICMP),
+    (socket.AF_INET6, socket.IPPROTO_TCP),
+)
 _TRAFFIC = struct.Struct("=BBHiIII")
 _LINK = struct.Struct("=BBHiII")
 _ADDRESS = struct.Struct("=BBBBi")
@@ -76,6 +85,27 @@ class Namespace:
             said = line or self._process.stderr.read()
             last = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
             raise AgentError(f"the container's network cannot be reached: {last or 'the process inside it ended'}")
+
+
+def hush() -> None:
+    """Let no TCP and no ICMP of IPv4 leave, nor TCP of IPv6, by whichever interface, also one that is yet to come.
+
+    So a kernel that gets an address before its processes refuses no connection. Nor can one be restored meanwhile.
+    """
+    _rules(_NEW_RULE, rtnetlink.CREATE)
+
+
+def unhush() -> None:
+    """Take back what `hush` did."""
+    _rules(_DELETE_RULE, 0)
+
+
+def _rules(kind: int, flags: int) -> None:
+    with rtnetlink.connect() as netlink:
+        for family, protocol in _HUSHED:
+            body = _RULE.pack(family, 0, 0, 0, 0, 0, 0, _BLACKHOLE, 0)
+            body += rtnetlink.attribute(_PRIORITY, _FIRST) + rtnetlink.attribute(_IP_PROTOCOL, bytes([protocol]))
+            rtnetlink.change(netlink, kind, flags, body, "the rules of routing")
 
 
 def mute() -> None:
@@ -150,7 +180,7 @@ def interfaces(netlink: socket.socket) -> list[Interface]:
     return list(found.values())
 
 
-ACTIONS = {"mute": mute, "speak": speak, "announce": announce}
+ACTIONS = {"hush": hush, "unhush": unhush, "mute": mute, "speak": speak, "announce": announce}
 
 
 def run() -> None:

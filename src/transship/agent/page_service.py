@@ -78,5 +78,8 @@ def run() -> None:
 
 def _leash(process: subprocess.Popen[bytes]) -> None:
     """End the process where standard input ends without the word that keeps it."""
-    if sys.stdin.buffer.read() != _KEEP:
+    word = b""
+    while part := os.read(0, len(_KEEP)):
+        word += part
+    if word != _KEEP:
         process.kill()

@@ -344,6 +344,12 @@ class FakeDocker:
         joined.endpoints[name] = deepcopy(dict(endpoint))
 
     @_request
+    def disconnect(self, network: str, container: str) -> None:
+        name, joined = self._network(network)["Name"], self.container(container)
+        if joined.endpoints.pop(name, None) is None:
+            raise NotFoundError(f"the container {joined.name} is not in the network {name}")
+
+    @_request
     def remove_network(self, ref: str) -> None:
         try:
             network = self._network(ref)
