@@ -56,7 +56,7 @@ class Agent:
         self._busy = False
         self._peer: Peer | None = None
         self._keeper = Keeper(_STDIN)
-        self._live = Live()
+        self._live = Live(_expected, _STDOUT)
         self._requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "open": self._open,
             "send": self._send,
