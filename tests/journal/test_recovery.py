@@ -4,7 +4,7 @@ from itertools import product
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.journal.records import record
@@ -340,6 +340,7 @@ sides = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(STAGES), sides, sides, st.sampled_from(TOLD), st.booleans(), st.sampled_from(["keep", "remove"]))
 def test_any_state_whatsoever_has_a_decision(
     stage: Stage, source: Seen, target: Seen, told: Told, running: bool, retire: str

@@ -144,7 +144,7 @@ cells = (
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # it writes to the disk
 @given(where=st.sampled_from(COLUMNS), cell=cells)
 def test_a_damaged_row_is_told_of_in_one_sentence(tmp_path: Path, where: tuple[str, str], cell: object) -> None:
     for file in tmp_path.iterdir():
