@@ -51,12 +51,12 @@ class Keeper:
     an answer like any other: the duty goes on.
     """
 
-    def __init__(self, source: int) -> None:
+    def __init__(self, source: int, locks: Locks, files: RecordFiles) -> None:
         """`source` is where requests come from."""
         self._source = source
         self._duty: Duty | None = None
-        self._locks = Locks()
-        self._files = RecordFiles()
+        self._locks = locks
+        self._files = files
         self._requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "guard": self._guard,
             "write": self._write,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import cgroup, compress, control, frames, places, records, requests
 from .faults import AgentError, ProtocolError, from_os, shown
 from .frames import RECORDS, REPLY, REQUEST, STATE, Frame, write_all
+from .holding import Locks
 from .keeper import Keeper
 from .known import Adoption, describe
 from .layer import upper_directory
@@ -20,6 +21,7 @@ from .neighbours import learn
 from .opendirs import list_names, open_root
 from .peer import Peer, PeerFailed
 from .receive import Receiver
+from .record_files import RecordFiles
 from .send import Counts, Sender
 from .spool import Spool
 from .stream import Outgoing, Pace
@@ -55,7 +57,7 @@ class Agent:
         self._link = 0.0
         self._busy = False
         self._peer: Peer | None = None
-        self._keeper = Keeper(_STDIN)
+        self._keeper = Keeper(_STDIN, Locks(), RecordFiles())
         self._live = Live(_expected, _STDOUT)
         self._requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "open": self._open,

@@ -200,18 +200,18 @@ class Agent:
         except ProtocolError as error:
             return self.lost(str(error))
 
-    def close(self) -> None:
-        """End the agent, and take away what was made to start it. Twice is fine."""
+    def close(self, patience_s: float = _END_SECONDS) -> None:
+        """End the agent, for which it has `patience_s`, and take away what was made to start it. Twice is fine."""
         for pipe in (self._stdin, self._stdout):
             if not pipe.closed:
                 pipe.close()
         try:
-            self._process.wait(_END_SECONDS)
+            self._process.wait(patience_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._listener.join()
-        self._stderr.close()
+        # A program that works on over there keeps the pipe open: then the thread ends with the connection.
+        self._listener.join(patience_s)
         self.closing.close()
 
     def __enter__(self) -> Self:
@@ -221,15 +221,16 @@ class Agent:
         self.close()
 
     def _listen(self) -> None:
-        for line in self._stderr:
-            try:
-                event = json.loads(line)
-            except (ValueError, RecursionError):
-                event = None
-            if isinstance(event, dict):
-                self._on_event(event)
-            else:
-                self._tail.append(line.decode("utf-8", "replace").rstrip())
+        with self._stderr:
+            for line in self._stderr:
+                try:
+                    event = json.loads(line)
+                except (ValueError, RecursionError):
+                    event = None
+                if isinstance(event, dict):
+                    self._on_event(event)
+                else:
+                    self._tail.append(line.decode("utf-8", "replace").rstrip())
 
     def lost(self, reason: str) -> TransferError:
         """Say that the agent is gone; what it wrote to standard error last is a better reason than `reason`."""

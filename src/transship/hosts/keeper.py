@@ -21,7 +21,7 @@ _ANSWER_S = 30.0
 """How long an answer may take that is given when something is on disk: the disk may be busy with what is moved."""
 
 _CODE_LOCKED = "ELOCKED"
-_LEAVE_S = 1.0
+_LEAVE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +118,10 @@ class Keeper:
                 self._calls.put(None)
             self._open = False
         self._line.join(_LEAVE_S)
+        lost = bool(self._lost) or self._line.is_alive()
         # A host that is out of reach, or whose keeper is still at work, keeps what started the agent there.
         with suppress(StepError, HostError):
-            self._agent.close()
-        self._line.join()
+            self._agent.close(0.0 if lost else _LEAVE_S)
 
     def __enter__(self) -> Self:
         return self
@@ -149,7 +149,6 @@ class Keeper:
                 call.answer.set_exception(error)
             except Exception as error:  # noqa: BLE001 - it is raised where the call was made
                 call.answer.set_exception(error)
-        self._lost = self._lost or f"the keeper on {self.host} was closed"
 
     def _next(self) -> _Call | None:
         pause = self._lease_s / _BEATS_PER_LEASE if self._on_duty and not self._lost else None
