@@ -350,14 +350,13 @@ def _explained(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         # an error of the Python module itself (a closed database) has no code
         raise _sentence(path, error, getattr(error, "sqlite_errorcode", 0) & 0xFF) from error
+    except UnicodeDecodeError as error:  # SQLite quotes a damaged schema in its message
+        raise _damaged(path, "it holds text that is none") from error
 
 
 def _sentence(path: Path, error: sqlite3.Error, code: int) -> JournalError:
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return JournalError(
-            f"the journal {path} is damaged ({error})",
-            hint="rename it: a new one is begun; of what is under way, both hosts have a record of their own",
-        )
+        return _damaged(path, str(error))
     if code == sqlite3.SQLITE_FULL:
         return _cannot(path, "the disk is full")
     if code == sqlite3.SQLITE_BUSY:
@@ -365,6 +364,13 @@ def _sentence(path: Path, error: sqlite3.Error, code: int) -> JournalError:
             f"another process has kept the journal {path} locked for {PATIENCE_S:g} s", hint="see which, then try again"
         )
     return _cannot(path, str(error))
+
+
+def _damaged(path: Path, why: str) -> JournalError:
+    return JournalError(
+        f"the journal {path} is damaged ({why})",
+        hint="rename it: a new one is begun; of what is under way, both hosts have a record of their own",
+    )
 
 
 def _cannot(path: Path, why: str) -> JournalError:
