@@ -276,7 +276,7 @@ for feature; do criu check --feature "$feature" >/dev/null 2>&1 && echo "$featur
 
 
 def measure_link(host: Host, *, seconds: float = 0.5) -> Link:
-    """Send random bytes to the host and back, in growing pieces, until one took `seconds`.
+    """Send random bytes to the host and back, in growing pieces, until one took `seconds`, and that one again.
 
     Raises `CommandError` where no program can be run, `UnreachableError`.
     """
@@ -297,17 +297,22 @@ def measure_way(source: Host, target: Host, *, seconds: float = 0.15) -> float |
 
 _MARGIN = 1.25
 """Of what the rate so far promises, so that the next try is most likely the last."""
+_SHORTEST_S = 1e-4
 
 
 def _rate(move: Callable[[int], None], seconds: float) -> float:
+    """Bytes per second, without what it costs to move nothing; the better of two tries, as others use the host, too."""
+    nothing = min(_timed(move, 0) for _ in range(2))
     size, limit = 1 << 18, 1 << 26
-    while True:
-        began = time.monotonic()
-        move(size)
-        took = time.monotonic() - began
-        if took >= seconds or size >= limit:
-            return size / took
-        size = max(size + 1, int(size * min(4.0, _MARGIN * seconds / took)))
+    while (took := _timed(move, size) - nothing) < seconds and size < limit:
+        size = min(limit, max(size + 1, int(size * min(4.0, _MARGIN * seconds / max(took, _SHORTEST_S)))))
+    return size / max(min(took, _timed(move, size) - nothing), _SHORTEST_S)
+
+
+def _timed(move: Callable[[int], None], size: int) -> float:
+    began = time.monotonic()
+    move(size)
+    return time.monotonic() - began
 
 
 def _send(host: Host, size: int) -> None:

@@ -12,12 +12,14 @@ grep -q "$3" "/proc/$pid/cgroup" 2>/dev/null || exit 0
 while read -r key value _; do
     case $key in SigBlk:|SigIgn:|SigCgt:) echo "$key=$value";; esac
 done 2>/dev/null <"/proc/$pid/status"
+echo "wchan=$(cat "/proc/$pid/wchan" 2>/dev/null)"
 [ "$2" = listeners ] || exit 0
-read -r group <"/proc/$pid/cgroup" || exit 0
+group=$(grep -m 1 "$3" "/proc/$pid/cgroup")
 for each in /proc/[0-9]*; do
-    read -r of 2>/dev/null <"$each/cgroup" || continue
-    case $of in "$group"*) ls -l "$each/fd" 2>/dev/null | sed -n 's/.*socket:\[\([0-9]*\)\]$/inode=\1/p';; esac
-done
+    while read -r of; do
+        case $of in "$group"*) ls -l "$each/fd" | sed -n 's/.*socket:\[\([0-9]*\)\]$/inode=\1/p';; esac
+    done 2>/dev/null <"$each/cgroup"
+done 2>/dev/null
 for kind in tcp:0A tcp6:0A udp:07 udp6:07; do
     grep " ${kind#*:} " "/proc/net/${kind%:*}" 2>/dev/null |
         while read -r _ at _ _ _ _ _ _ _ inode _; do echo "${kind%:*}=$at $inode"; done
@@ -25,6 +27,7 @@ done
 :
 """
 
+_UNTOLD = frozenset({"", "0"})
 _PARTS = ("SigBlk:", "SigIgn:", "SigCgt:")
 
 
@@ -32,12 +35,14 @@ _PARTS = ("SigBlk:", "SigIgn:", "SigCgt:")
 class Inside:
     """A container's first process, and where it listens.
 
-    The sets hold numbers of signals: those that the process handles (or waits for), and those that it ignores.
+    The sets hold numbers of signals: those that the process handles or blocks, and those that it ignores. `waits` says
+    whether it was seen to wait for a signal, as an init does that handles none; None where the kernel does not tell.
     `listeners` are None where they were not asked for.
     """
 
     handled: frozenset[int]
     ignored: frozenset[int]
+    waits: bool | None
     listeners: tuple[Listener, ...] | None
 
 
@@ -54,11 +59,13 @@ def look_inside(
     masks = {key: int(value, 16) for key, value in pairs if key in _PARTS}
     if len(masks) != len(_PARTS):
         return None
+    place = next((value for key, value in pairs if key == "wchan"), "")
     inodes = {value for key, value in pairs if key == "inode"}
     sockets = [(key, *value.split()) for key, value in pairs if key in SOCKETS]
     return Inside(
         handled=_signals(masks["SigBlk:"] | masks["SigCgt:"]),
         ignored=_signals(masks["SigIgn:"]),
+        waits=None if place in _UNTOLD else "sigtimedwait" in place,
         listeners=tuple(sorted({listener(SOCKETS[kind], at) for kind, at, inode in sockets if inode in inodes}))
         if listeners
         else None,

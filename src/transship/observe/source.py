@@ -83,7 +83,7 @@ def source_state(seen: Container, options: MoveOptions) -> SourceState:
         sizes=_sizes(seen, options),
         paths=bind_paths(seen.host, seen.facts, seen.spec),
         health=_health(inspected),
-        stop_heard=None if inside is None or number is None else _is_heard(seen.spec, inside, number),
+        stop_heard=None if inside is None or number is None else is_heard(seen.spec, inside, number),
         listeners=None if inside is None else inside.listeners,
         exec_sessions=len(inspected.get("ExecIDs") or ()),
         volumes_from=_volumes_from(seen),
@@ -153,13 +153,18 @@ def _stop_signal(spec: ContainerSpec) -> int | None:
     return next((each.value for each in signal.Signals if each.name == f"SIG{name}"), None)
 
 
-def _is_heard(spec: ContainerSpec, inside: Inside, number: int) -> bool:
-    """Whether the signal ends the first process. The first of its own pid namespace dies of what it handles alone."""
+def is_heard(spec: ContainerSpec, inside: Inside, number: int) -> bool | None:
+    """Whether the signal ends the first process; None where that cannot be told.
+
+    The first of a pid namespace is ended by what it handles, or waits for, and by nothing else.
+    """
     if number == signal.SIGKILL:
         return True
     if spec.host_config.get("PidMode"):
         return number not in inside.ignored
-    return number in inside.handled
+    if number in inside.handled or inside.waits:
+        return True
+    return None if inside.waits is None else False
 
 
 def _volumes_from(seen: Container) -> tuple[str, ...]:

@@ -16,6 +16,9 @@ _LOSES = frozenset({"writable-layer-stays"})
 """Codes of findings that name data which would stay behind, though nobody said that it may."""
 
 _SIMPLEST = ("stop-start", "export-import", "sync")
+"""By what they ask of the hosts."""
+_KEEPS_MOST = ("stop-start", "sync", "export-import")
+"""By what is the same afterwards: the last one makes another image of it."""
 _NEAR, _NEAR_S = 1.1, 0.15
 """What is not longer than this factor and these seconds more is no reason to prefer one to the other."""
 
@@ -100,16 +103,18 @@ def _advice(judged: Mapping[str, Judged], strategy: str, reason: str) -> Advice:
 
 
 def _best(whole: Sequence[Judged], prefer: Preference) -> Judged:
-    """The one with the least of what is preferred; among those that are near it, the simplest."""
+    """The one with the least of what is preferred; among those that are near it, the one that changes least."""
+    if prefer == "simplicity":
+        return min(whole, key=lambda each: _place(each, _SIMPLEST))
     known = [(value.likely, each) for each in whole if (value := _measure(each.prediction, prefer)) is not None]
     if not known:
-        return min(whole, key=_simplicity)
+        return min(whole, key=lambda each: _place(each, _KEEPS_MOST))
     near = min(known, key=lambda pair: pair[0])[0] * _NEAR + _NEAR_S
-    return min((each for value, each in known if value <= near), key=_simplicity)
+    return min((each for value, each in known if value <= near), key=lambda each: _place(each, _KEEPS_MOST))
 
 
-def _simplicity(each: Judged) -> int:
-    return _SIMPLEST.index(each.strategy) if each.strategy in _SIMPLEST else len(_SIMPLEST)
+def _place(each: Judged, order: Sequence[str]) -> int:
+    return order.index(each.strategy) if each.strategy in order else len(order)
 
 
 def _measure(prediction: Prediction, prefer: Preference) -> Interval | None:
@@ -133,7 +138,7 @@ def _by(best: Judged, whole: Sequence[Judged], prefer: Preference) -> str:
     """The second sentence: how it compares, by what is preferred."""
     others = [each for each in whole if each is not best]
     if not others:
-        return "No other strategy is possible without a loss"
+        return "No other strategy can do that here"
     if prefer == "simplicity":
         return "It is the simplest of those that lose nothing"
     own, word = _said(best, prefer), {"downtime": "down for", "total": "done after", "bytes": "sends"}[prefer]
