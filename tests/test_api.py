@@ -5,6 +5,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +44,7 @@ class World:
 
     source: FakeHost
     target: FakeHost
+    state: Path | None = None
 
     @classmethod
     def new(cls) -> "World":
@@ -59,7 +61,7 @@ class World:
 
     def move(self, strategy: StrategyName, *, heard: list[Event] | None = None) -> MoveResult:
         hosts = {"old": self.source, "new": self.target}
-        journey = api.Journey("web", "new", "old", opener=hosts.__getitem__)
+        journey = api.Journey("web", "new", "old", opener=hosts.__getitem__, state=self.state)
         listener = None if heard is None else heard.append
         return api.move(journey, MoveOptions(strategy=strategy), agreed=lambda _: True, listener=listener)
 

@@ -1,6 +1,7 @@
 """Moves between two hosts in memory, while somebody else works on the same hosts."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -51,8 +52,10 @@ def test_a_source_that_somebody_starts_again_keeps_the_container(strategy: Strat
     world.assert_untouched()
 
 
-def test_of_two_moves_of_one_container_only_the_first_succeeds() -> None:
+def test_of_two_moves_of_one_container_only_the_first_succeeds(tmp_path: Path) -> None:
+    """From two machines, to hosts where nothing can be locked."""
     first, second = World.new(), World.new()
+    first.state = tmp_path / "another machine"
     second.source = first.source
     second.target.docker.daemon = {"ID": "another"}
     said = move(second, "fence", lambda: first.move("stop-start"))

@@ -10,9 +10,18 @@ from transship.hosts.fake import FakeHost, Moment
 from transship.lifecycle import FreezeSource
 from transship.plan.record import Stage
 from transship.plan.steps import Move
-from transship.transfer.frozen import KillSource
+from transship.transfer.frozen import kill_frozen
 
 ID = "a" * 64
+
+
+class NoAgent:
+    """An agent that must not be asked."""
+
+    host = "old"
+
+    def call(self, do: str, **_: object) -> dict[str, object]:
+        raise AssertionError(do)
 
 
 def under_way(stage: Stage, *, freeze: bool = False) -> Move:
@@ -103,7 +112,7 @@ def test_a_source_that_ended_before_it_was_frozen_runs_after_the_undo() -> None:
 def test_a_source_that_has_ended_is_not_killed() -> None:
     move = under_way("committed")
     move.source.docker.stop(ID)
-    KillSource(ID).run(move)
+    kill_frozen(move.source.docker, NoAgent(), ID)
     assert status(move) == "exited"
 
 

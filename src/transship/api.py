@@ -1,6 +1,5 @@
 """What a Python user imports, and all that the command line calls: contexts, facts, plan, move."""
 
-import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from transship import engine
+from transship.beginning import begin
 from transship.errors import (
     NeedsRecoveryError,
     NotFoundError,
@@ -35,6 +35,7 @@ from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
 from transship.plan.predict import Model
 from transship.plan.recalibrate import pair, recalibrate
+from transship.plan.record import Record
 from transship.plan.steps import Move, Plan
 from transship.result import Bytes, MoveResult, Outcome, Side, downtime
 from transship.strategies.choose import choose
@@ -58,7 +59,8 @@ class Journey:
     `source` and `target` are addresses: `local`, `ssh://[user@]host[:port]`, or the name of a Docker context; without
     a source it is where the docker command would work. `ssh_config` is read instead of the user's own file.
     `opener` connects to an address and exists for tests and for hosts of another kind. `state` is the folder of the
-    journal; without one it is the user's own.
+    journal; without one it is the user's own. `returns` is the migration that is gone back on: then the copy that it
+    left behind is the base, and only what changed since crosses.
     """
 
     container: str
@@ -67,6 +69,7 @@ class Journey:
     ssh_config: Path | None = None
     opener: Opener | None = None
     state: Path | None = None
+    returns: Record | None = None
 
 
 def contexts(*, ssh_config: Path | None = None) -> list[Answer]:
@@ -101,8 +104,11 @@ def plan(journey: Journey, options: MoveOptions | None = None, *, listener: List
     """
     recorder = _recorder(listener)
     with Journal.open(journey.state) as journal, _connected(journey, recorder) as hosts:
-        seen = _observed(journey, options or MoveOptions(), recorder, hosts)
-        return _planned(seen, options or MoveOptions(), recorder, "0" * 8, journal)
+        chosen = options or MoveOptions()
+        seen = _observed(journey, chosen, recorder, hosts)
+        beginning = begin(journal, seen, chosen, hosts[1], journey.returns)
+        seen, chosen = beginning.observed(seen, chosen), beginning.options(chosen)
+        return _planned(seen, chosen, recorder, beginning.migration, journal)
 
 
 def move(
@@ -138,12 +144,13 @@ def move(
 def _move(
     journey: Journey, options: MoveOptions, agreed: Agreement, recorder: Recorder, interrupts: engine.Interrupts
 ) -> MoveResult:
-    migration = secrets.token_hex(4)
     with Journal.open(journey.state) as journal, _connected(journey, recorder) as (source, target):
         seen = _observed(journey, options, recorder, (source, target))
-        made = _planned(seen, options, recorder, migration, journal)
-        record = new_record(seen, options, made.strategy, (source, target), migration)
-        ledger = Ledger(record, journal, _posts(seen, options, (source, target)))
+        beginning = begin(journal, seen, options, target, journey.returns)
+        seen, options = beginning.observed(seen, options), beginning.options(options)
+        made = _planned(seen, options, recorder, beginning.migration, journal)
+        record = beginning.recorded(new_record(seen, options, made.strategy, (source, target), beginning.migration))
+        ledger = Ledger(record, journal, _posts(seen, options, (source, target)), resumed=beginning.resumed)
         under_way = Move(source, target, recorder, ledger, seen.target.root_access or "none", agreed)
         prober = _prober(options, under_way)
         try:

@@ -58,6 +58,32 @@ class CreateVolume:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviveContainer:
+    """Take the container that an earlier migration has left stopped on the target, and give it its name back."""
+
+    spec: ContainerSpec
+    container_id: str
+    retired_name: str
+    phase: str = "create"
+
+    def describe(self) -> str:
+        return f"take {self.retired_name} for {self.spec.name} again"
+
+    def run(self, move: Move) -> None:
+        """Raises `TransferError` where it is not what the source's container is."""
+        move.made.container, move.made.revived = self.container_id, self.retired_name
+        move.custody.save()
+        move.target.docker.rename(self.container_id, self.spec.name)
+        if differing := _differing(move, self.spec):
+            raise TransferError(
+                f"{self.retired_name} on {move.target.name} is no longer what {self.spec.name} is: "
+                + "; ".join(map(str, differing)),
+                hint="transship move makes a new container there",
+            )
+        move.measured.verified.append("spec")
+
+
+@dataclass(frozen=True, slots=True)
 class CreateContainer:
     """Create the container on the target, not started, and prove that it is what the source is.
 
@@ -75,12 +101,13 @@ class CreateContainer:
 
     def run(self, move: Move) -> None:
         """Raises `TransferError` naming the fields in which the target's container differs from the source's."""
+        flat = bool(self.flat_image)
         if not move.made.container:
             self._create(move)
-        elif self._differing(move):  # from an earlier try of this move, and the source was changed since
+        elif _differing(move, self.spec, flat=flat):  # from an earlier try, and the source was changed since
             move.target.docker.remove_container(move.made.container)
             self._create(move)
-        if differing := self._differing(move):
+        if differing := _differing(move, self.spec, flat=flat):
             raise TransferError(
                 f"{move.target.name} did not create {self.spec.name} as it is on {move.source.name}: "
                 + "; ".join(map(str, differing))
@@ -102,13 +129,6 @@ class CreateContainer:
         for network, endpoint in connections(self.spec, self.api_version):
             docker.connect(network, made.container, endpoint)
 
-    def _differing(self, move: Move) -> tuple[Difference, ...]:
-        docker = move.target.docker
-        arrived = read_spec(docker, docker.inspect_container(move.made.container))
-        allowed = ALLOWED_FLAT if self.flat_image else ALLOWED
-        chosen_there = (f"networks.{item.network.name}.network.ipam" for item in self.spec.networks if _is_free(item))
-        return differences(self.spec, arrived, ignore=(*allowed, "host_config.RestartPolicy", *chosen_there))
-
     def _image(self, move: Move) -> str:
         """The name that the user knows, where it stands for the verified image; else the image's id."""
         reference = self.flat_image or self.spec.image.reference
@@ -117,6 +137,15 @@ class CreateContainer:
         except NotFoundError:
             named = False
         return reference if named else move.made.image
+
+
+def _differing(move: Move, spec: ContainerSpec, *, flat: bool = False) -> tuple[Difference, ...]:
+    """In what the target's container differs from what it shall be. Its restart policy comes with the start."""
+    docker = move.target.docker
+    arrived = read_spec(docker, docker.inspect_container(move.made.container))
+    chosen_there = (f"networks.{item.network.name}.network.ipam" for item in spec.networks if _is_free(item))
+    allowed = ALLOWED_FLAT if flat else ALLOWED
+    return differences(spec, arrived, ignore=(*allowed, "host_config.RestartPolicy", *chosen_there))
 
 
 def _is_free(attachment: NetworkAttachment) -> bool:

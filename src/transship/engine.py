@@ -5,7 +5,14 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
 
-from transship.errors import NeedsRecoveryError, RolledBackError, SourceNotRetiredError, TransshipError
+from transship.errors import (
+    LostError,
+    NeedsRecoveryError,
+    RolledBackError,
+    SourceNotRetiredError,
+    TransshipError,
+    UnreachableError,
+)
 from transship.plan.steps import Move, Plan, Step
 from transship.undo import bring_back, clean_up
 
@@ -66,6 +73,8 @@ def _roll_back(move: Move, cause: BaseException) -> TransshipError:
             bring_back(move)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody must look
             return _needs_recovery(move, cause, error)
+        if untouched and move.made.copying and isinstance(cause, UnreachableError | LostError):
+            return _to_be_continued(move, cause)
         left_behind = clean_up(move.custody.record, move.target, move.target_root, move.recorder)
     source = f"the source on {move.source.name} {'was not touched' if untouched else 'runs as before'}"
     if left_behind:
@@ -76,6 +85,14 @@ def _roll_back(move: Move, cause: BaseException) -> TransshipError:
     move.custody.end("rolled-back", _reason(cause))
     hint = cause.hint if isinstance(cause, TransshipError) else ""
     return RolledBackError(f"{_reason(cause)}; all was undone, and {source}", hint=hint)
+
+
+def _to_be_continued(move: Move, cause: TransshipError) -> TransshipError:
+    return RolledBackError(
+        f"{_reason(cause)}; the source on {move.source.name} was not touched, and what has arrived on "
+        f"{move.target.name} stays there",
+        hint=f"the same transship move goes on from that; transship abort {move.id} removes it",
+    )
 
 
 def _needs_recovery(move: Move, cause: BaseException, error: Exception) -> TransshipError:

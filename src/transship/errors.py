@@ -16,6 +16,7 @@ TransshipError                  exit  our own bug, if nothing below fits: 1
 |   |   |-- ConflictError
 |   |   `-- NoSpaceError
 |   |-- TransferError                  data did not arrive, or not as it left
+|   |   `-- LostError                      the connection was lost in the middle
 |   |-- UnhealthyError                 the container does not serve on the target
 |   `-- CommandError                   a program on a host failed
 |-- RolledBackError                4  the move failed and was undone; the source runs again
@@ -106,6 +107,10 @@ class NoSpaceError(DockerError):
 
 class TransferError(StepError):
     """Data did not arrive, or not as it left."""
+
+
+class LostError(TransferError):
+    """The connection to what works on a host was lost in the middle."""
 
 
 class UnhealthyError(StepError):

@@ -9,7 +9,7 @@ from typing import Self
 from transship.errors import TransferError, TransshipError
 from transship.hosts.base import Host, Json
 from transship.hosts.facts import RootAccess
-from transship.hosts.keeper import Keeper, Side, start_keeper
+from transship.hosts.keeper import LEASE_S, Keeper, Side, start_keeper
 from transship.journal.store import Journal
 from transship.journal.stored import from_json, to_json
 from transship.plan.record import Record, Stage
@@ -36,14 +36,19 @@ class Ledger:
     has no copy, and nobody there who acts when this process is lost.
     """
 
-    def __init__(self, record: Record, journal: Journal, posts: Mapping[Side, Post]) -> None:
+    def __init__(self, record: Record, journal: Journal, posts: Mapping[Side, Post], *, resumed: bool = False) -> None:
+        """`resumed`: the same migration was begun before, by a process that has ended."""
         self.record = record
+        self._resumed = resumed
         self._journal = journal
         self._posts = posts
         self._keepers: dict[Side, Keeper] = {}
 
     def claim(self) -> None:
         """See `Custody`. If it fails nothing is locked, and nothing of it is left."""
+        if self._resumed:
+            self.take_over({}, LEASE_S + 1.0)
+            return
         try:
             self._lock(dict.fromkeys(self._kept(), self.record.stage), 0.0)
             self._journal.begin(self.record)
@@ -55,13 +60,13 @@ class Ledger:
             self.close()
             raise
 
-    def take_over(self, stages: Mapping[Side, Stage]) -> None:
+    def take_over(self, stages: Mapping[Side, Stage], patience_s: float = WAIT_S) -> None:
         """Lock what another process has left, when nobody is at work on it any more. Raises as `claim`.
 
         `stages` are those that are written down on the hosts: each keeper goes on from its own.
         """
         try:
-            self._lock({side: stages.get(side, self.record.stage) for side in self._kept()}, WAIT_S)
+            self._lock({side: stages.get(side, self.record.stage) for side in self._kept()}, patience_s)
             self._journal.save(self.record)
         except BaseException:
             self.close()

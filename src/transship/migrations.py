@@ -68,6 +68,12 @@ def status(reach: Reach, migration: str = "") -> list[Status]:
         return found
 
 
+def find(reach: Reach, migration: str) -> Record:
+    """The record of a migration, ended or not. Raises `UsageError` where none is known."""
+    with Journal.open(reach.state) as journal, _connections(reach) as hosts:
+        return _records(journal, hosts, migration)[0]
+
+
 def recover(
     reach: Reach,
     migration: str = "",
@@ -79,8 +85,8 @@ def recover(
 ) -> list[Situation]:
     """End what was cut off: everything that has not ended, or the one that is named.
 
-    `agreed` is asked before anything is done. `only_back`: the source shall serve, and nothing be finished. Returns what
-    was decided, each; twice changes nothing more.
+    `agreed` is asked before anything is done. `only_back`: the source shall serve, and nothing be finished. Returns
+    what was decided, each; twice changes nothing more.
 
     Raises:
         UsageError: nothing is known of the one that is named.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from transship.errors import HostError, NeedsRecoveryError, NotFoundError
+from transship.errors import HostError, NeedsRecoveryError, NotFoundError, UnhealthyError
 from transship.hosts.agent import start_agent
 from transship.hosts.base import Docker, Host, Json
 from transship.hosts.facts import RootAccess, observe_host
@@ -37,12 +37,16 @@ Sites = Mapping[Side, Site]
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What is known of a migration, what was seen of it, and what is to be done about it."""
+    """What is known of a migration, what was seen of it, and what is to be done about it.
+
+    `outcome` is how it ended, where any copy of the record says that it has.
+    """
 
     record: Record
     source: Seen
     target: Seen
     decision: Decision
+    outcome: str = ""
 
 
 def site(host: Host) -> Site:
@@ -68,22 +72,32 @@ def stored_records(where: Site) -> dict[str, tuple[Record, bool]]:
 
 def look(record: Record, sites: Sites, told: Told = NOTHING_TOLD) -> Situation:
     """Observe both hosts, and decide. Changes nothing."""
-    source = _seen(sites["source"], record, lambda docker: docker.inspect_container(record.container_id))
-    target = _seen(sites["target"], record, lambda docker: find_arrived(docker, record))
-    return Situation(record, source, target, decide(record, source, target, told))
+    copies, sides = {}, {}
+    inspections: dict[Side, Callable[[Docker], Json]] = {
+        "source": lambda docker: docker.inspect_container(record.container_id),
+        "target": lambda docker: find_arrived(docker, record),
+    }
+    for side, inspect in inspections.items():
+        try:
+            copies[side] = stored_records(sites[side]).get(record.id, (None, False))
+            sides[side] = _seen(sites[side], copies[side], inspect)
+        except HostError:
+            sides[side] = Seen(reachable=False)
+    outcomes = (each.outcome for each in (record, *(copy for copy, _ in copies.values())) if each)
+    decision = decide(record, sides["source"], sides["target"], told)
+    return Situation(record, sides["source"], sides["target"], decision, next(filter(None, outcomes), ""))
 
 
-def _seen(where: Site, record: Record, inspect: Callable[[Docker], Json]) -> Seen:
+def _seen(where: Site, stored: tuple[Record | None, bool], inspect: Callable[[Docker], Json]) -> Seen:
+    """Raises `HostError` where the host is out of reach by now."""
     if where.host is None:
         return Seen(reachable=False)
+    copy, held = stored
+    seen = Seen(reachable=True, stage=copy.stage if copy else None, held=held)
     try:
-        stored, held = stored_records(where).get(record.id, (None, False))
-        seen = Seen(reachable=True, stage=stored.stage if stored else None, held=held)
         found = inspect(where.host.docker)
     except NotFoundError:
         return seen
-    except HostError:
-        return Seen(reachable=False)
     state = found["State"]
     return replace(
         seen,
@@ -117,7 +131,9 @@ def carry_out(found: Situation, sites: Sites, journal: Journal, recorder: Record
         for action in decision.actions:
             with recorder.phase(action):
                 hands.do(action)
-        ledger.end("moved" if decision.kind == "finish" else "rolled-back", decision.why)
+        if "end" in decision.actions:
+            outcome = "moved" if decision.kind == "finish" else "rolled-back"
+            ledger.end(now.outcome or outcome, decision.why)
     return decision
 
 
@@ -185,15 +201,25 @@ class _Hands:
 
     def _start_target(self) -> None:
         self.ledger.advance("released")
-        self._host("target").docker.start(self._arrived().made.container)
+        docker, container = self._host("target").docker, self._arrived().made.container
+        if docker.inspect_container(container)["State"]["Paused"]:
+            docker.unpause(container)
+        else:
+            docker.start(container)
 
     def _settle_target(self) -> None:
         docker = self._host("target").docker
         docker.set_restart_policy(self._arrived().made.container, self.record.restart_policy)
 
     def _prove_target(self) -> None:
-        proof = ProveHealthy(None, _HEALTH_S)
-        proof.prove(self._host("target"), self._arrived().made.container, self.recorder)
+        target, proof = self._host("target"), ProveHealthy(None, _HEALTH_S)
+        try:
+            proof.prove(target, self._arrived().made.container, self.recorder)
+        except UnhealthyError as error:
+            raise NeedsRecoveryError(
+                f"{error}; it may have newer data than {self.record.source.name}",
+                hint=f"transship recover {self.record.id} --keep source or --keep target decides which copy stays",
+            ) from error
 
     def _retire_source(self) -> None:
         host, record = self._host("source"), self.record

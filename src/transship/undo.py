@@ -127,8 +127,14 @@ def _removals(
 
 def remove_container(docker: Docker, record: Record) -> None:
     """Remove the target's container. Where its id is not known, one that has run already is left alone."""
-    if record.made.container:
-        docker.remove_container(record.made.container)
+    made = record.made
+    if made.revived:
+        with suppress(NotFoundError):
+            if docker.inspect_container(made.container)["Name"] != f"/{made.revived}":
+                docker.rename(made.container, made.revived)
+        return
+    if made.container:
+        docker.remove_container(made.container)
         return
     with suppress(NotFoundError):
         found = find_arrived(docker, record)

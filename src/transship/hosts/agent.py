@@ -16,7 +16,7 @@ from typing import Any, Self
 from transship.agent import frames
 from transship.agent.faults import ProtocolError
 from transship.agent.frames import REPLY, Head
-from transship.errors import CommandError, TransferError
+from transship.errors import CommandError, LostError, TransferError
 from transship.hosts.base import Host
 from transship.hosts.facts import RootAccess
 
@@ -232,10 +232,10 @@ class Agent:
                 else:
                     self._tail.append(line.decode("utf-8", "replace").rstrip())
 
-    def lost(self, reason: str) -> TransferError:
+    def lost(self, reason: str) -> LostError:
         """Say that the agent is gone; what it wrote to standard error last is a better reason than `reason`."""
         said = self._tail[-1] if self._tail else ""
-        return TransferError(f"the agent on {self.host} was lost: {said or reason}")
+        return LostError(f"the agent on {self.host} was lost: {said or reason}")
 
 
 _HINTS = {

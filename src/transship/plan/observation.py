@@ -1,5 +1,5 @@
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from transship.hosts.facts import Facts
 from transship.hosts.facts_script import Listener
@@ -63,6 +63,20 @@ class SourceState:
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """What is on the target from an earlier migration of this container, and is gone on from: only the rest crosses.
+
+    `volumes` and `paths` hold data of it. `container` is the id of the one that is used again, empty if there is none;
+    `name` is what it is called until then, empty where that is its own name already.
+    """
+
+    volumes: frozenset[str] = frozenset()
+    paths: frozenset[str] = frozenset()
+    container: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TargetState:
     """What of the target matters to one container: what is there of that name, and what is taken.
 
@@ -75,7 +89,7 @@ class TargetState:
     names of those that the container uses, `occupied_volumes` of those that are not proven empty. `paths` tells what
     lies where the bind mounts come from, and `devices` at the container's devices; None where nobody could look.
     `profiles` are the AppArmor profiles there, None where they could not be seen or were not needed. `log_plugins` are
-    the log drivers that were installed.
+    the log drivers that were installed. `base` is what an earlier migration has left there.
     """
 
     api_version: ApiVersion
@@ -94,6 +108,20 @@ class TargetState:
     profiles: frozenset[str] | None = None
     log_plugins: frozenset[str] = frozenset()
     has_source: bool = False
+    base: Base = Base()
+
+    def on(self, base: Base, arriving: str) -> "TargetState":
+        """The same, where what `base` names is in nobody's way. `arriving` is the container's name here."""
+        paths = self.paths and {
+            path: replace(found, empty=found.empty or path in base.paths) for path, found in self.paths.items()
+        }
+        return replace(
+            self,
+            containers=self.containers - {arriving} if base.container and not base.name else self.containers,
+            occupied_volumes=self.occupied_volumes - base.volumes,
+            paths=paths,
+            base=base,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,8 @@ class Made:
     A name is put in before the thing is made, so that nothing that exists is missing; the id (networks, the container)
     follows when the host has answered, and is empty until then. `image` is the image's id on the target, `tags` the
     names that it was given there, `pulled` those under which it was pulled, `flat` the name of an image made from the
-    container's filesystem. `copying`: data has begun to cross, which a second try can go on from.
+    container's filesystem. `copying`: data has begun to cross, which a second try can go on from. `revived` is the name
+    that the container had before, where it is one of an earlier migration: it is given back, and nothing removed.
     """
 
     image: str = ""
@@ -68,6 +69,7 @@ class Made:
     creating: bool = False
     container: str = ""
     copying: bool = False
+    revived: str = ""
 
 
 @dataclass(frozen=True, slots=True)

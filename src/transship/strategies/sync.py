@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from transship.creation import CreateContainer
+from transship.creation import CreateContainer, ReviveContainer
 from transship.plan.checks import check
 from transship.plan.copied import copied_binds, is_copied
 from transship.plan.findings import Finding
@@ -8,6 +8,7 @@ from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
 from transship.plan.steps import Plan, Step
 from transship.plan.sync_checks import SYNC_RULES
+from transship.spec.model import ContainerSpec
 from transship.strategies.frame import arriving, preparing, retiring, starting, stopping
 from transship.strategies.image import image_findings, providing
 from transship.transfer.binds import ProvideBinds
@@ -36,8 +37,8 @@ class Sync:
                 *preparing(seen, spec),
                 image,
                 StartAgents(root, options.path),
-                *_providing(seen, options, trees),
-                CreateContainer(spec, seen.there.api_version),
+                *_providing(seen, trees),
+                _container(seen, spec),
                 OpenTrees(seen.state.container_id, trees),
                 PreCopy(trees, options.max_downtime_s, options.limit_rate),
             ),
@@ -51,18 +52,27 @@ class Sync:
         )
 
 
-def _providing(seen: Observation, options: MoveOptions, trees: tuple[Tree, ...]) -> tuple[Step, ...]:
+def _container(seen: Observation, spec: ContainerSpec) -> Step:
+    base = seen.there.base
+    if base.name:
+        return ReviveContainer(spec, base.container, base.name)
+    return CreateContainer(spec, seen.there.api_version)
+
+
+def _providing(seen: Observation, trees: tuple[Tree, ...]) -> tuple[Step, ...]:
     """Docker refuses some bind mounts of what is not there, and makes a folder of root for others."""
     paths = tuple(tree.name for tree in trees if tree.kind == "binds")
     volumes = tuple(tree.name for tree in trees if tree.kind == "volumes")
     docker_roots = (seen.source.docker_root, seen.target.docker_root)
-    return (ProvideBinds(paths, volumes, options.replace_data, docker_roots),) if paths else ()
+    replace = frozenset(tree.name for tree in trees if tree.replace)
+    return (ProvideBinds(paths, volumes, replace, docker_roots),) if paths else ()
 
 
 def _trees(seen: Observation, options: MoveOptions) -> tuple[Tree, ...]:
     volumes = () if options.without_volumes else (volume for volume in seen.spec.volumes if is_copied(volume))
+    binds, base, replace = copied_binds(seen.spec.mounts, options), seen.there.base, options.replace_data
     return (
-        Tree("layer"),
-        *(Tree("volumes", volume.name, replace=options.replace_data) for volume in volumes),
-        *(Tree("binds", path, replace=options.replace_data) for path in copied_binds(seen.spec.mounts, options)),
+        Tree("layer", replace=bool(base.container)),
+        *(Tree("volumes", each.name, replace=replace or each.name in base.volumes) for each in volumes),
+        *(Tree("binds", path, replace=replace or path in base.paths) for path in binds),
     )

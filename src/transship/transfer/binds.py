@@ -37,12 +37,13 @@ class Place:
 class ProvideBinds:
     """See what the bind mounts are, and have a folder or file for each on the target, which Docker wants to see there.
 
-    `docker_roots` are the folders in which the daemons of source and target keep their data.
+    What the target has at the paths in `replace` may be overwritten. `docker_roots` are the folders in which the
+    daemons of source and target keep their data.
     """
 
     paths: tuple[str, ...]
     volumes: tuple[str, ...]
-    replace: bool
+    replace: frozenset[str]
     docker_roots: tuple[str, str]
     phase: str = "prepare"
 
@@ -81,10 +82,8 @@ class ProvideBinds:
             raise TransferError(
                 f"{path} is a {kind} on {move.source.name} and none on {target.host}", hint="move it away there"
             )
-        if any(each.path == path for each in move.made.provided):
-            return  # by an earlier try of this move
         if not found["empty"]:
-            if not self.replace:
+            if path not in self.replace:
                 raise TransferError(
                     f"{target.host} has data in {path} already", hint="move it away there, or say --replace-data"
                 )

@@ -95,10 +95,9 @@ class OpenTrees:
         moving = [tree for tree in self.trees if tree.kind != "binds" or tree.name in move.work.binds]
         for number, tree in enumerate(moving):
             sync = TreeSync(move.work.pair, number, self._paths(move, tree))
-            base = tree.replace or _is_begun(move, tree)
-            sync.open(empty=tree.kind != "layer" and not base)
-            if base or tree.kind == "layer":
-                sync.adopt(contents=base)
+            sync.open(empty=tree.kind != "layer" and not tree.replace)
+            if tree.replace or tree.kind == "layer":
+                sync.adopt(contents=tree.replace)
             move.work.trees.append(Opened(tree, sync))
 
     def _paths(self, move: Move, tree: Tree) -> TreePaths:
@@ -230,13 +229,6 @@ class Announce:
             if each.get(key) and each.get("MacAddress")
         ]
         move.work.pair.target.call("neighbours", addresses=",".join(places))
-
-
-def _is_begun(move: Move, tree: Tree) -> bool:
-    """Whether what the target has of a tree is from an earlier try of this move: then it is gone on from."""
-    made = move.made
-    ours = {"layer": [""], "volumes": made.volumes, "binds": [each.path for each in made.provided]}
-    return made.copying and tree.name in ours[tree.kind]
 
 
 def _opened(move: Move) -> list[Opened]:

@@ -1,0 +1,97 @@
+"""From where a move begins: from nothing, from what an earlier try has left, or from the copy that it goes back to."""
+
+import secrets
+from dataclasses import dataclass, field, replace
+
+from transship.errors import NotFoundError, PreflightError
+from transship.hosts.base import Host
+from transship.journal.store import Journal
+from transship.plan.observation import Base, Observation
+from transship.plan.options import MoveOptions
+from transship.plan.record import Made, Record
+from transship.spec.extract import volume_names
+from transship.undo import find_arrived
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The move's id, what is on the target already, and what of that is its own (`made`, since `since`).
+
+    `resumed`: it was begun before. `returns` is the migration that it goes back on, or empty.
+    """
+
+    migration: str = field(default_factory=lambda: secrets.token_hex(4))
+    base: Base = field(default_factory=Base)
+    made: Made = field(default_factory=Made)
+    since: str = ""
+    resumed: bool = False
+    returns: str = ""
+
+    def observed(self, seen: Observation, options: MoveOptions) -> Observation:
+        """What was seen, where that which is gone on from is in nobody's way."""
+        return replace(seen, there=seen.there.on(self.base, options.name or seen.spec.name))
+
+    def options(self, options: MoveOptions) -> MoveOptions:
+        """What the user wants; only one strategy goes on from something."""
+        return replace(options, strategy="sync") if self.resumed or self.returns else options
+
+    def recorded(self, record: Record) -> Record:
+        """A new record, with what was there before it."""
+        return replace(record, made=self.made, since=self.since or record.since, returns=self.returns)
+
+
+def begin(journal: Journal, seen: Observation, options: MoveOptions, target: Host, returns: Record | None) -> Beginning:
+    """Where this move begins. Raises `PreflightError` where an earlier one of the same container is in its way."""
+    earlier = [each.record for each in journal.open_() if each.record.container_id == seen.state.container_id]
+    if not earlier:
+        return Beginning() if returns is None else _returning(returns, target)
+    record = earlier[0]
+    if _can_go_on(record, seen, options, target):
+        return _resumed(record, target)
+    raise PreflightError(
+        f"a move of {record.container} to {record.target.name} ({record.id}) is under way, or was cut off",
+        hint=f"transship status {record.id} tells which; transship recover {record.id} ends it",
+    )
+
+
+def _can_go_on(record: Record, seen: Observation, options: MoveOptions, target: Host) -> bool:
+    return (
+        record.stage in {"preparing", "restored"}
+        and record.strategy == "sync"
+        and options.strategy in {"auto", "sync"}
+        and record.arriving == (options.name or seen.spec.name)
+        and record.target.daemon == str(target.docker.info()["ID"])
+        and not record.returns
+    )
+
+
+def _resumed(record: Record, target: Host) -> Beginning:
+    """What arrived stays, if it is still there; it is compared, so that it need not be trusted."""
+    try:
+        container = str(find_arrived(target.docker, record)["Id"])
+    except NotFoundError:
+        container = ""
+    made = replace(record.made, container=container, creating=bool(container))
+    base = Base(frozenset(made.volumes), frozenset(each.path for each in made.provided), container)
+    return Beginning(record.id, base, made, record.since, resumed=True)
+
+
+def _returning(record: Record, target: Host) -> Beginning:
+    """The stopped source of an earlier move is the base. Raises `PreflightError` where it is none any more."""
+    where = f"the container that {record.container} was on {target.name}"
+    if not record.outcome.startswith("moved"):
+        raise PreflightError(
+            f"migration {record.id} has not moved {record.container} for good, so that there is nothing to return from",
+            hint=f"transship status {record.id}",
+        )
+    try:
+        old = target.docker.inspect_container(record.container_id)
+    except NotFoundError as error:
+        raise PreflightError(f"{where} was removed", hint="transship move brings it there anew") from error
+    if old["State"]["Running"]:
+        raise PreflightError(
+            f"{where} runs: somebody has started it", hint=f"stop it, after a look at {old['Name'][1:]}"
+        )
+    paths = (mount["Source"] for mount in old.get("Mounts") or () if mount.get("Type") == "bind")
+    base = Base(frozenset(volume_names(old)), frozenset(paths), str(old["Id"]), str(old["Name"]).removeprefix("/"))
+    return Beginning(base=base, returns=record.id)
