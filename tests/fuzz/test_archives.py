@@ -71,7 +71,7 @@ def spoiled(random: Random, archives: list[bytes]) -> bytes:
     return archive[:at] + bytes(header) + archive[at + 512 :]
 
 
-@fuzz(2_500)
+@fuzz(1_200)
 def test_archives_of_images(random: Random) -> None:
     archive = saved(MANIFESTS.draw(random)) if random.random() < 0.3 else spoiled(random, ARCHIVES)
     with refused(AgentError):

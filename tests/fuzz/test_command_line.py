@@ -35,7 +35,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch
     return monkeypatch
 
 
-@fuzz(600)
+@fuzz(300)
 def test_command_lines(random: Random, alone: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     alone.setattr(sys, "argv", ["transship", *words(random)])
     with pytest.raises(SystemExit) as ended:

@@ -36,7 +36,7 @@ SPECS = [spec_of(document) for document in RECORDED]
 STORED = Documents(*(json.loads(spec.to_json()) for spec in SPECS))
 
 
-@fuzz(4_000)
+@fuzz(2_000)
 def test_inspect_documents(random: Random) -> None:
     document = INSPECTED.draw(random)
     if not (isinstance(document, dict) and document.keys() >= {"container", "image", "networks", "volumes"}):
@@ -65,7 +65,7 @@ def use(spec: ContainerSpec) -> None:
     assert spec.published_ports is not None
 
 
-@fuzz(3_000)
+@fuzz(1_500)
 def test_stored_specs(random: Random) -> None:
     stored = json.dumps(STORED.draw(random), ensure_ascii=random.random() < 0.9)
     raw = stored.encode("utf-8", "surrogatepass")

@@ -1,8 +1,8 @@
 """The state folder's database and the migrations' records: cut, changed and mixed up."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from random import Random
 
@@ -12,11 +12,18 @@ from tests.fuzz.fuzz import fuzz, refused
 from tests.fuzz.mutations import Documents, data
 from tests.journal.records import record
 from transship import codec
+from transship.agent import control, migration_record
+from transship.agent.faults import AgentError
 from transship.errors import TransshipError
 from transship.journal.store import Journal
-from transship.plan.record import Record
+from transship.plan.record import STAGES, Record
 
-RECORDS = Documents(asdict(record()), asdict(record(stage="released")), asdict(record(stage="ended", outcome="moved")))
+RECORDS = Documents(
+    *(
+        codec.encode(each)
+        for each in (record(), record(stage="released"), record(stage="ended", outcome="moved", detail="as asked"))
+    )
+)
 
 
 @fuzz(4_000)
@@ -24,6 +31,17 @@ def test_records(random: Random) -> None:
     with refused(codec.MalformedError):
         found = codec.decode(Record, RECORDS.draw(random))
         assert codec.decode(Record, codec.encode(found)) == found
+
+
+@fuzz(3_000)
+def test_record_files_on_hosts(random: Random) -> None:
+    """Root has written them, and yet: a keeper starts and renames containers by what they say."""
+    raw = json.dumps(RECORDS.draw(random)).encode()
+    with refused(AgentError):
+        found = migration_record.read(control.loads(data(random, (raw,)) if random.random() < 0.3 else raw))
+        assert len(found.source) == 64
+        assert found.stage in STAGES
+        assert not set(found.retired_name + found.id) & set("/?&# \n")
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +74,6 @@ def test_databases(random: Random, whole: dict[str, bytes], tmp_path: Path) -> N
     spoiled = {name: data(random, (content, b"", b"\0" * 4096)) for name, content in whole.items()}
     with state(tmp_path / "state", spoiled) as folder, refused(TransshipError), Journal.open(folder) as journal:
         for entry in (*journal.history(9), *journal.open_()):
-            assert journal.get(entry.record.id)
+            assert journal.get(entry.record.id) == entry
         journal.begin(record(id="cc"))
         journal.stage("aa", "ended", "moved", "")
