@@ -14,8 +14,10 @@ from transship.plan.interval import Interval
 from transship.plan.predict import Prediction
 from transship.plan.steps import Plan
 
+_LONG_S = 100.0
+"""From here on tenths of a second say nothing."""
 _STYLES = {"chosen": "bold green", "possible": "", "lossy": "yellow", "ruled-out": "dim"}
-_WORDS = {"chosen": "chosen", "possible": "possible", "lossy": "possible with a loss", "ruled-out": "ruled out"}
+_WORDS = {"chosen": "chosen", "possible": "possible", "lossy": "with a loss", "ruled-out": "ruled out"}
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
@@ -80,15 +82,14 @@ def _row(judged: Judged) -> tuple[Text, ...]:
 
 
 def _seconds(value: Interval | None) -> str:
-    return "unknown" if value is None else f"{value.likely:.1f} s ({value.low:.1f} to {value.high:.1f})"
+    if value is None:
+        return "unknown"
+    digits = 1 if value.high < _LONG_S else 0
+    return f"{value.likely:.{digits}f} s ({value.low:.{digits}f}-{value.high:.{digits}f})"
 
 
 def _bytes(value: Interval | None) -> str:
-    return (
-        "unknown"
-        if value is None
-        else f"{size(round(value.likely)) or '0 B'} (up to {size(round(value.high)) or '0 B'})"
-    )
+    return "unknown" if value is None else size(round(value.likely)) or "0 B"
 
 
 def _amounts(prediction: Prediction) -> str:
