@@ -8,9 +8,10 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from . import cgroup, compress, criu, criu_images, memory_stream
-from .faults import AgentError, ProtocolError
+from .containerd_copies import remove_copies
+from .faults import ProtocolError
 from .frames import RECORDS
-from .memory_folder import MemoryFolder, sweep
+from .memory_folder import MemoryFolder, remove_tree, sweep
 from .netns import ACTIONS, Namespace
 from .page_service import PageService
 from .stream import Outgoing, Pace
@@ -160,7 +161,7 @@ class Live:
         return {"line": criu.complaint(os.path.join(self._made().part("work"), "restore.log"))}
 
     def _wipe(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Take away all images that nobody uses, and `files` (hex)."""
+        """Take away all images that nobody uses, and the checkpoints at `paths` (hex) with what was copied of them."""
         if self._service:
             self._service.stop()
             self._service = None
@@ -168,8 +169,10 @@ class Live:
             self._folder.give_up()
             self._folder = None
         sweep()
-        for path in request["files"]:
-            _remove(bytes.fromhex(path))
+        for path in (os.fsdecode(bytes.fromhex(each)) for each in request["paths"]):
+            remove_copies(path)
+            if os.path.isdir(path):
+                remove_tree(path)
         return {}
 
     def _made(self) -> MemoryFolder:
@@ -196,14 +199,3 @@ def _id(container: str) -> str:
     if not _CONTAINER.fullmatch(container):
         raise ProtocolError(f"{container!r} is no container's id")
     return container
-
-
-def _remove(path: bytes) -> None:
-    try:
-        shutil.rmtree(path)
-    except NotADirectoryError:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise AgentError(f"{os.fsdecode(path)} cannot be removed: {error.strerror}") from error

@@ -5,8 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from .faults import AgentError, ProtocolError
@@ -75,11 +74,24 @@ def _sweep(names: list[str]) -> None:
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path)
+            remove_tree(path)
         except BlockingIOError:
             continue  # somebody's images
         finally:
             os.close(handle)
+
+
+def remove_tree(path: str) -> None:
+    """Remove a folder with all that is in it, but nothing that is mounted there: CRIU mounts control groups."""
+    device = os.stat(path).st_dev
+    with os.scandir(path) as entries:
+        for entry in list(entries):
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
+            elif entry.stat(follow_symlinks=False).st_dev == device:
+                remove_tree(entry.path)
+    with suppress(OSError):  # what is mounted there goes with whoever mounted it, and the folder with the next sweep
+        os.rmdir(path)
 
 
 def _path(name: str) -> str:

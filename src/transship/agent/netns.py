@@ -9,22 +9,25 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import subprocess
 import sys
 from typing import NamedTuple
 
 from . import offspring, rtnetlink
+from .criu import environment
 from .faults import AgentError
 
 _DELETE_QDISC, _NEW_QDISC, _GET_LINK, _GET_ADDRESS = 37, 36, 18, 22
-_NEW_RULE, _DELETE_RULE = 32, 33
-_RULE = struct.Struct("=BBBBBBBBI")
-_PRIORITY, _IP_PROTOCOL, _BLACKHOLE = 6, 22, 6
-_FIRST = struct.pack("=I", 1)
-_HUSHED = (
-    (socket.AF_INET, socket.IPPROTO_TCP),
-    (socket.AF_INET, socket.IPPROTO_ICMP),
-    (socket.AF_INET6, socket.IPPROTO_TCP),
-)
+_REFUSALS = {
+    "iptables": (
+        ("-p", "tcp", "--tcp-flags", "RST", "RST"),
+        ("-p", "icmp", "--icmp-type", "destination-unreachable"),
+    ),
+    "ip6tables": (
+        ("-p", "tcp", "--tcp-flags", "RST", "RST"),
+        ("-p", "icmpv6", "--icmpv6-type", "destination-unreachable"),
+    ),
+}
 _TRAFFIC = struct.Struct("=BBHiIII")
 _LINK = struct.Struct("=BBHiII")
 _ADDRESS = struct.Struct("=BBBBi")
@@ -88,24 +91,27 @@ class Namespace:
 
 
 def hush() -> None:
-    """Let no TCP and no ICMP of IPv4 leave, nor TCP of IPv6, by whichever interface, also one that is yet to come.
+    """Let no refusal leave, by whichever interface, also one that is yet to come; everything else may.
 
-    So a kernel that gets an address before its processes refuses no connection. Nor can one be restored meanwhile.
+    A kernel that has an address before the processes are there would refuse the connections that come with them.
     """
-    _rules(_NEW_RULE, rtnetlink.CREATE)
+    _firewall("-I")
 
 
 def unhush() -> None:
     """Take back what `hush` did."""
-    _rules(_DELETE_RULE, 0)
+    _firewall("-D")
 
 
-def _rules(kind: int, flags: int) -> None:
-    with rtnetlink.connect() as netlink:
-        for family, protocol in _HUSHED:
-            body = _RULE.pack(family, 0, 0, 0, 0, 0, 0, _BLACKHOLE, 0)
-            body += rtnetlink.attribute(_PRIORITY, _FIRST) + rtnetlink.attribute(_IP_PROTOCOL, bytes([protocol]))
-            rtnetlink.change(netlink, kind, flags, body, "the rules of routing")
+def _firewall(action: str) -> None:
+    """With Docker's own tool: it writes what this kernel understands, and is there wherever Docker has networks."""
+    for program, refusals in _REFUSALS.items():
+        for refusal in refusals:
+            words = [program, "-w", "5", action, "OUTPUT", *refusal, "-j", "DROP"]
+            done = subprocess.run(words, env=environment(), capture_output=True, check=False)
+            if done.returncode:
+                said = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+                raise AgentError(f"refusals cannot be held back: {said}")
 
 
 def mute() -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import offspring
 from .criu import complaint, environment
 from .faults import AgentError
+from .memory_folder import remove_tree
 
 if TYPE_CHECKING:
     from .memory_folder import MemoryFolder
@@ -40,8 +41,9 @@ class PageService:
 
     def keep(self) -> None:
         """Let the service outlive the agent: the process that was restored lives on it."""
-        self._process.stdin.write(_KEEP)  # type: ignore[union-attr]
-        self._process.stdin.flush()  # type: ignore[union-attr]
+        with suppress(BrokenPipeError):  # it has delivered everything already
+            self._process.stdin.write(_KEEP)  # type: ignore[union-attr]
+            self._process.stdin.flush()  # type: ignore[union-attr]
 
     def wait(self) -> None:
         """Wait until every page has been delivered. Raises `AgentError` where that failed."""
@@ -66,13 +68,15 @@ def run() -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    threading.Thread(target=_leash, args=(process,), daemon=True).start()
+    leash = threading.Thread(target=_leash, args=(process,), daemon=True)
+    leash.start()
     status = process.wait()
-    try:
-        if status:
-            sys.stderr.write(complaint(os.path.join(work, _LOG)) + "\n")
-    finally:
-        shutil.rmtree(folder)
+    for part in ("images", "small"):
+        remove_tree(os.path.join(folder, part))
+    if status:
+        sys.stderr.write(complaint(os.path.join(work, _LOG)) + "\n")
+    leash.join()  # whoever restores works in that folder until the agent says that it is done, or ends
+    remove_tree(folder)
     sys.exit(1 if status else 0)
 
 

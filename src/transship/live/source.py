@@ -76,14 +76,15 @@ class LiveSource:
         with suppress(DockerError):  # it was not frozen
             self.host.docker.unpause(self.container)
         self.agent.call("network", acts=["speak", "announce"])
-        self.agent.call("wipe", files=[])
+        self.agent.call("wipe", paths=[])
 
     def end(self) -> None:
         """Kill the frozen container, none of whose processes runs again and nothing of which is heard any more."""
         with suppress(TransferError):
             self.agent.call("kill", container=self.container, pid=self.pid)
-        self.host.docker.kill(self.container)
-        self.agent.call("wipe", files=[])
+        with suppress(ConflictError):  # it has ended
+            self.host.docker.kill(self.container)
+        self.agent.call("wipe", paths=[])
 
 
 def _lock(agent: Agent) -> tuple[str, ...]:

@@ -42,10 +42,10 @@ class LiveTarget:
         return str(self.agent.call("memory", folder=self.name, bytes=needed_bytes)["images"])
 
     def connect(self) -> None:
-        """Give the sandbox the container's addresses. Nothing leaves it yet: its kernel would refuse connections."""
+        """Give the sandbox the container's addresses, and tell its neighbours: what they send waits for an answer."""
         for network, endpoint in self.endpoints:
             self.host.docker.connect(network, self.sandbox, endpoint)
-        self.agent.call("network", acts=["mute", "unhush"])
+        self.agent.call("network", acts=["announce"])
 
     def restore(self) -> None:
         """Have the processes go on from the images that have arrived. Raises `StepError` with CRIU's own reason.
@@ -68,18 +68,18 @@ class LiveTarget:
         self.agent.call("keep")
 
     def open(self) -> None:
-        """Let it be heard, and tell its neighbours that it is here now."""
-        self.agent.call("network", acts=["speak", "announce"])
+        """Let it refuse what it does not want, as everything that it had is there now."""
+        self.agent.call("network", acts=["unhush", "announce"])
 
     def finish(self) -> None:
         """Wait until all memory is there, and take away what the restore needed. Raises `TransferError`."""
         self.agent.call("served")
-        self.agent.call("wipe", files=[self._checkpoint()])
+        self.agent.call("wipe", paths=[self._checkpoint()])
 
     def abandon(self) -> None:
         """End both containers and wipe the images. Raises `DockerError` where one of them may still run."""
         with suppress(TransferError):
-            self.agent.call("wipe", files=[self._checkpoint()])
+            self.agent.call("wipe", paths=[self._checkpoint()])
         for container in (self.container, self.sandbox):
             self.host.docker.remove_container(container)
 
