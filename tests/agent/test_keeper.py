@@ -52,7 +52,7 @@ class Desk:
         return answer
 
     def guard(self, **record: Any) -> None:
-        assert self.ask("guard", record=a_record(**record), **TERMS) == {}
+        assert "error" not in self.ask("guard", record=a_record(**record), **TERMS)
 
     def file(self, name: str = f"{RECORD.id}.json") -> Path:
         return self.folder / "records" / name
@@ -77,12 +77,12 @@ def test_the_stages_are_those_of_the_record() -> None:
 def test_what_is_on_duty_is_on_disk(desk: Desk) -> None:
     desk.guard()
     assert json.loads(desk.file().read_text()) == json.loads(json.dumps(a_record()))
-    assert desk.ask("stage", stage="fenced", outcome="", detail="") == {}
+    assert desk.ask("stage", stage="fenced", outcome="", detail="") == {"patience": 5.0}
     assert json.loads(desk.file().read_text())["stage"] == "fenced"
-    assert desk.ask("beat") == {"stage": "fenced"}
+    assert desk.ask("beat", lease=7.0) == {"patience": 7.0}
     assert desk.ask("end", outcome="moved", detail="") == {}
     assert not desk.keeper.on_duty
-    assert "not on duty" in desk.ask("beat")["error"]
+    assert "not on duty" in desk.ask("beat", lease=5.0)["error"]
     assert desk.file().stat().st_mode & 0o777 == 0o600
     assert desk.file().parent.stat().st_mode & 0o777 == 0o700
     assert list((desk.folder / "run" / "locks").iterdir()) == []
@@ -154,7 +154,7 @@ def test_terms_that_cannot_be_are_refused(desk: Desk, change: Json) -> None:
 
 def test_requests_without_their_words_are_refused(desk: Desk) -> None:
     desk.guard()
-    for do in ("guard", "write", "stage", "records", "forget", "end"):
+    for do in ("guard", "write", "stage", "beat", "records", "forget", "end"):
         assert set(desk.ask(do)) == {"error", "code"}
     assert desk.keeper.on_duty
 
@@ -224,18 +224,18 @@ def test_a_full_disk_refuses_and_the_duty_goes_on(desk: Desk, monkeypatch: pytes
     monkeypatch.setattr(os, "fsync", full)
     assert desk.ask("stage", stage="fenced", outcome="", detail="")["code"] == "ENOSPC"
     assert [each.name for each in desk.file().parent.iterdir()] == [f"{RECORD.id}.json"]
-    assert desk.ask("beat") == {"stage": "preparing"}
+    assert desk.ask("beat", lease=5.0) == {"patience": 60.0}
 
 
 def test_a_lease_is_over_when_nothing_came(desk: Desk) -> None:
-    desk.ask("guard", record=a_record(), **{**TERMS, "lease": 0.2})
+    desk.ask("guard", record=a_record(stage="fenced"), **{**TERMS, "lease": 0.2})
     os.write(desk.writing, b"x")
     assert desk.keeper.read(10) == b"x"
     assert desk.keeper.read(10) == b""
 
 
 def test_what_came_in_time_is_read_however_late(desk: Desk) -> None:
-    desk.ask("guard", record=a_record(), **{**TERMS, "lease": 0.01})
+    desk.ask("guard", record=a_record(stage="fenced"), **{**TERMS, "lease": 0.01})
     os.write(desk.writing, b"x")
     threading.Event().wait(0.05)
     assert desk.keeper.read(10) == b"x"

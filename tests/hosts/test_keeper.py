@@ -393,11 +393,33 @@ def test_a_second_move_waits_as_long_as_it_may(source: Source) -> None:
         other.end("done")
 
 
-def test_silence_of_a_lease_is_no_matter_while_the_keeper_hears_beats(source: Source) -> None:
+def test_silence_is_no_matter_while_the_keeper_hears_beats(source: Source) -> None:
     with source.keeper(lease_s=0.5) as keeper:
-        keep(keeper, source)
+        keep(keeper, source, stage="fenced")
         silent = time.monotonic() + 2.0
         eventually(lambda: keeper.lost or time.monotonic() > silent)
+        assert not keeper.lost
+        keeper.end("done")
+
+
+def test_a_slow_link_that_is_full_of_data_loses_no_keeper(source: Source) -> None:
+    node = source.node
+    with (
+        SshHost("h1", SshAddress(node.ssh_alias, "root"), config=source.lab.ssh_config) as host,
+        start_keeper(host, "root") as keeper,
+    ):
+        keep(keeper, source)
+        node.set_rate("1mbit")
+        try:
+            began = time.monotonic()
+            sink = threading.Thread(target=host.run, args=(["wc", "-c"],), kwargs={"stdin": bytes(3 << 19)})
+            sink.start()
+            keeper.stage("preparing", detail="behind the data")
+            sink.join()
+            keeper.stage("fenced")
+            assert time.monotonic() - began > 5.0
+        finally:
+            node.set_rate(None)
         assert not keeper.lost
         keeper.end("done")
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from .docker_api import Docker
 
 SIDES = ("source", "target")
+_URGENT = ("fenced", "stopping", "released")
+"""The stages at which something is to be done when the coordinator is lost."""
+
+_UNHURRIED_S = 60.0
+"""The least lease at other stages: there silence costs nothing but the locks, and a slow link may be full of data."""
+
 _KEPT = 50
 """How many records of migrations that have ended stay."""
 
@@ -37,11 +43,16 @@ class Duty:
         self.side = side
         self.docker = docker
         self.lease = lease
-        self.deadline = time.monotonic() + lease
+        self.deadline = 0.0
 
     @property
     def migration(self) -> Migration:
         return read(self.record)
+
+    @property
+    def patience(self) -> float:
+        """How long a silence is borne, in seconds."""
+        return self.lease if self.record["stage"] in _URGENT else max(self.lease, _UNHURRIED_S)
 
 
 class Keeper:
@@ -104,7 +115,7 @@ class Keeper:
             return {"error": str(failure), "code": failure.code}
         finally:
             if self._duty:
-                self._duty.deadline = time.monotonic() + self._duty.lease
+                self._duty.deadline = time.monotonic() + self._duty.patience
 
     # requests
 
@@ -116,11 +127,11 @@ class Keeper:
         if self._duty:
             raise AgentError("this keeper is on duty already", "EKEEPER")
         record, side = _field(request, "record", dict), _field(request, "side", str)
-        lease, patience = float(_field(request, "lease", int, float)), float(_field(request, "patience", int, float))
+        lease, patience = _lease(request), float(_field(request, "patience", int, float))
         migration = read(record)
         locks = [_lock(each) for each in _field(request, "locks", list)]
-        if side not in SIDES or not 0 < lease <= _LONGEST_LEASE_S or len(locks) > _MOST_LOCKS:
-            raise AgentError("a request to guard has an impossible side, lease or number of locks", "EKEEPER")
+        if side not in SIDES or len(locks) > _MOST_LOCKS:
+            raise AgentError("a request to guard has an impossible side or number of locks", "EKEEPER")
         docker = docker_api.find(migration.source_daemon if side == "source" else migration.target_daemon)
         self._locks.take([_own_lock(migration.id), *locks], migration.holder, patience)
         try:
@@ -130,25 +141,23 @@ class Keeper:
             raise
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self._duty = Duty(record, side, docker, lease)
-        return {}
+        return {"patience": self._duty.patience}
 
     def _write(self, request: dict[str, Any]) -> dict[str, Any]:
         """Write the `record` of the same migration anew, durably."""
-        record = _field(request, "record", dict)
-        self._replace(record)
-        return {}
+        return self._replace(_field(request, "record", dict))
 
     def _stage(self, request: dict[str, Any]) -> dict[str, Any]:
         """Write the `stage` and what belongs to it, durably."""
         stage = _field(request, "stage", str)
         if stage not in STAGES:
             raise AgentError("this is not a stage of a migration", "ERECORD")
-        self._replace({**self._kept().record, **_outcome(request), "stage": stage})
-        return {}
+        return self._replace({**self._kept().record, **_outcome(request), "stage": stage})
 
-    def _beat(self, _request: dict[str, Any]) -> dict[str, Any]:
-        """Say that somebody is there."""
-        return {"stage": self._kept().migration.stage}
+    def _beat(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Say that somebody is there, and how long the `lease` is now. The answer says what silence is borne."""
+        self._kept().lease = _lease(request)
+        return {"patience": self._kept().patience}
 
     def _records(self, request: dict[str, Any]) -> dict[str, Any]:
         """The records on this host, those whose file's name sorts behind `after`; `more` where there are others.
@@ -199,12 +208,13 @@ class Keeper:
             raise AgentError("this keeper is not on duty", "EKEEPER")
         return self._duty
 
-    def _replace(self, record: dict[str, Any]) -> None:
+    def _replace(self, record: dict[str, Any]) -> dict[str, Any]:
         duty = self._kept()
         if read(record).id != duty.migration.id:
             raise AgentError("this is the record of another migration than the one that is kept", "ERECORD")
         self._files.write(record)
         duty.record = record
+        return {"patience": duty.patience}
 
     def _note(self, stage: str, detail: str) -> None:
         """Write down what was done without a coordinator. A full disk must not keep anything from being done."""
@@ -230,6 +240,13 @@ def _lock(name: Any) -> str:
     if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_LOCK:
         raise AgentError("a lock's name is no text, or too long", "EKEEPER")
     return name
+
+
+def _lease(request: dict[str, Any]) -> float:
+    lease = float(_field(request, "lease", int, float))
+    if not 0 < lease <= _LONGEST_LEASE_S:
+        raise AgentError("a lease is longer or shorter than it can be", "EKEEPER")
+    return lease
 
 
 def _field(request: dict[str, Any], name: str, *kinds: type) -> Any:

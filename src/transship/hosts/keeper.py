@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -14,9 +15,14 @@ from transship.hosts.facts import RootAccess
 Side = Literal["source", "target"]
 
 LEASE_S = 5.0
-"""How long a keeper hears nothing before it acts by itself."""
+"""How long a keeper hears nothing before it acts by itself, where there is something to be done.
+
+It becomes longer on a link that is so slow, and so full of data, that the answer to a beat takes long.
+"""
 
 _BEATS_PER_LEASE = 5
+_MARGIN = 3.0
+_LONGEST_LEASE_S = 60.0
 _ANSWER_S = 30.0
 """How long an answer may take that is given when something is on disk: the disk may be busy with what is moved."""
 
@@ -38,8 +44,9 @@ class Keeper:
     """One side of a migration, watched over from the host itself: by a process there that outlives this one.
 
     From `keep` to `end` it holds locks, and hears from here that somebody is there. When it hears nothing for
-    the length of its lease, or its connection ends (`close` without `end` is that), it sees to it by itself that the
-    container serves: see docs/agent.md. What was acknowledged is on the host's disk.
+    the length of its lease (a minute where nothing is in danger), or its connection ends (`close` without `end` is
+    that), it sees to it by itself that the container serves: see docs/agent.md. What was acknowledged is on the host's
+    disk.
 
     May be used by several threads. Every call raises `TransferError` where the keeper refuses, which changes nothing,
     or is lost: then `lost` says why, it may have acted, and every later call fails as well. A call that is interrupted
@@ -55,6 +62,8 @@ class Keeper:
         self._door = threading.Lock()
         """Held to put a call: none comes behind the one that ends the line."""
         self._on_duty = False
+        self._slowest_s = 0.0
+        self._patience_s = lease_s
         # Of its own, so that an exception that comes from outside never parts a request from its answer.
         self._line = threading.Thread(target=self._speak, name=f"keeper on {agent.host}", daemon=True)
         self._line.start()
@@ -155,17 +164,22 @@ class Keeper:
         try:
             return self._calls.get(timeout=pause)
         except Empty:
-            return _Call("beat", {}, self._lease_s)
+            slow_s = min(_MARGIN * self._slowest_s, _LONGEST_LEASE_S)
+            return _Call("beat", {"lease": max(self._lease_s, slow_s)}, self._patience_s)
 
     def _exchange(self, call: _Call) -> Message:
         """Raises `TransferError` where there is no answer."""
         if self._lost:
             raise TransferError(self._lost)
         self._agent.patience_s = call.patience_s
+        began = time.monotonic()
         self._agent.request(call.do, **call.fields)
         answer = self._agent.answer(self._agent.head())
+        if call.do == "beat":
+            self._slowest_s = max(self._slowest_s, time.monotonic() - began)
         if "error" not in answer:
             self._on_duty = call.do == "guard" or (self._on_duty and call.do != "end")
+            self._patience_s = float(answer.get("patience", self._patience_s))
         return answer
 
 
