@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.agent.migrations import RECORD, a_record
-from transship.agent import control, docker_api, migration_record
+from transship.agent import abandoned, control, docker_api, migration_record
 from transship.agent.faults import AgentError
 from transship.agent.holding import LockedError, Locks
 from transship.agent.keeper import Keeper
@@ -245,6 +245,20 @@ def test_a_keeper_that_is_left_before_anything_was_done_does_nothing(desk: Desk)
     desk.guard()
     desk.keeper.leave()
     assert json.loads(desk.file().read_text())["stage"] == "preparing"
+    assert list((desk.folder / "run" / "locks").iterdir()) == []
+
+
+@pytest.mark.parametrize("stage", ["fenced", "stopping", "released"])
+def test_a_keeper_whose_docker_never_answers_gives_up_and_says_so(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{desk.folder}/no.sock")
+    monkeypatch.setattr(abandoned, "PATIENCE_S", 0.2)
+    desk.guard(stage=stage)
+    desk.keeper.leave()
+    left = json.loads(desk.file().read_text())
+    assert left["stage"] == stage
+    assert "Docker does not answer at" in left["detail"]
     assert list((desk.folder / "run" / "locks").iterdir()) == []
 
 

@@ -23,6 +23,7 @@ PATIENCE_S = 3600.0
 """How long Docker may fail before the keeper gives up."""
 
 _AGAIN_S = 0.5
+_LAST_S = 1.0
 
 
 class Rescue:
@@ -87,7 +88,7 @@ class Rescue:
         if self._migration.freeze:
             self._docker.pause(self._migration.source)
         elif self._migration.running:
-            self._docker.stop(self._migration.source, self._deadline - time.monotonic())
+            self._docker.stop(self._migration.source, max(self._deadline - time.monotonic(), _LAST_S))
 
     def _source_serves(self) -> None:
         self._serves(self._migration.source)
