@@ -215,8 +215,16 @@ def _observed(journey: Journey, options: MoveOptions, recorder: Recorder, hosts:
 def _planned(seen: Observation, options: MoveOptions, recorder: Recorder, migration: str, journal: Journal) -> Plan:
     """The plan, with predictions that earlier moves from this machine have corrected."""
     with recorder.phase("plan"):
-        pairs = (pair(each.predicted or {}, each.happened or {}) for each in journal.history(_LEARN_FROM))
-        return choose(seen, options, migration, model=recalibrate(Model(), pairs))
+        return choose(seen, options, migration, model=_learned(journal))
+
+
+def _learned(journal: Journal) -> Model:
+    """What earlier moves tell of costs. That one of them cannot be read any more is no reason not to move."""
+    try:
+        pairs = [pair(each.predicted or {}, each.happened or {}) for each in journal.history(_LEARN_FROM)]
+    except JournalError:
+        return Model()
+    return recalibrate(Model(), pairs)
 
 
 def _prober(options: MoveOptions, under_way: Move) -> Prober | None:
