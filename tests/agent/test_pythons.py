@@ -32,6 +32,7 @@ MINIMAL = frozenset(
         "contextlib",
         "errno",
         "fcntl",
+        "functools",
         "hashlib",
         "importlib",
         "ipaddress",

@@ -35,9 +35,8 @@ def block_size(allocated: int, known: int = 0) -> int:
     return size
 
 
-def extents(fd: int, end: int) -> Iterator[tuple[int, int]]:
-    """Where a file has data, as (start, stop) up to `end`; one extent where the file system cannot tell."""
-    position = 0
+def extents(fd: int, end: int, position: int = 0) -> Iterator[tuple[int, int]]:
+    """Where a file has data from `position` to `end`, as (start, stop); one where the file system cannot tell."""
     while position < end:
         try:
             start = os.lseek(fd, position, os.SEEK_DATA)
@@ -54,25 +53,25 @@ def extents(fd: int, end: int) -> Iterator[tuple[int, int]]:
         position = stop
 
 
-def chunks(fd: int, end: int, size: int) -> Iterator[tuple[int, bytes]]:
-    """The file's data up to `end` as (offset, bytes), in order, cut at multiples of blocks of `size` bytes.
+def chunks(fd: int, end: int, size: int, begin: int = 0, step: int = CHUNK) -> Iterator[tuple[int, bytes]]:
+    """The file's data from `begin` to `end` as (offset, bytes), in order, cut at multiples of blocks of `size` bytes.
 
     Holes are left out, as far as they fill blocks. A file that shrinks meanwhile gives less.
     """
-    step = max(CHUNK, size)
-    done = 0
-    for start, stop in extents(fd, end):
+    step = max(step, size)
+    done = begin
+    for start, stop in extents(fd, end, begin):
         position = max(done, start - start % size)
         done = min(end, stop + -stop % size)
         while position < done:
-            data = _pread(fd, min(step - position % step, done - position), position)
+            data = read(fd, min(step - position % step, done - position), position)
             if not data:
                 return
             yield position, data
             position += len(data)
 
 
-def _pread(fd: int, count: int, offset: int) -> bytes:
+def read(fd: int, count: int, offset: int) -> bytes:
     """`count` bytes, fewer only at the end of the file."""
     data = os.pread(fd, count, offset)
     if len(data) == count or not data:
@@ -100,14 +99,6 @@ def digests(offset: int, data: bytes, size: int) -> list[bytes]:
         pack(first + number, sha256(view[at : at + size]).digest()[:16])
         for number, at in enumerate(range(0, len(data), size))
     ]
-
-
-def of_file(fd: int, end: int, size: int) -> bytes:
-    """The packed digests of all blocks of a file that are no holes."""
-    parts: list[bytes] = []
-    for offset, data in chunks(fd, end, size):
-        parts += digests(offset, data, size)
-    return b"".join(parts)
 
 
 def of_content(content: bytes) -> bytes:

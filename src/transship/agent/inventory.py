@@ -5,6 +5,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import blocks
+from .ahead import digested
 from .entry import DIRECTORY, FILE, LINK, Entry, digest, encode, kind_of, observe
 from .faults import AgentError, from_os, shown
 from .links import HardLinks, Leader
@@ -74,7 +75,7 @@ def content_blocks(item: Item) -> tuple[int, bytes]:
         block_size = blocks.SMALL if size <= blocks.SMALL else blocks.block_size(allocated)
         if size <= blocks.SMALL:
             return block_size, blocks.of_content(os.pread(fd, blocks.SMALL, 0))
-        return block_size, blocks.of_file(fd, size, block_size)
+        return block_size, b"".join(packed for _, _, packed in digested(fd, size, block_size))
     finally:
         os.close(fd)
 

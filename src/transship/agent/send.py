@@ -6,6 +6,7 @@ import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import blocks, records
+from .ahead import digested
 from .entry import DIRECTORY, FILE, LINK, Entry, digest, encode, kind_of, observe, read_xattrs
 from .faults import from_os
 from .links import HardLinks, Leader
@@ -194,8 +195,11 @@ class Sender:
         encoded = encode(entry)
         known = digest(encoded)
         patch = _Patch(self._out, encoded, base)
-        for offset, data in blocks.chunks(fd, status.st_size, size):
-            patch.compare(offset, data, blocks.digests(offset, data, size), size)
+        if base is not None:
+            patch.run(fd, status.st_size, size)
+        else:
+            for offset, data in blocks.chunks(fd, status.st_size, size):
+                patch.compare(offset, data, size)
         seen, settled = self._after_reading(fd, status, entry.path)
         patch.finish(status.st_size, size, force=previous is None or previous.digest != known)
         self.counts.bytes += patch.bytes
@@ -236,13 +240,28 @@ class _Patch:
         self.bytes = 0
         self.opened = False
 
-    def compare(self, offset: int, data: bytes, found: list[bytes], size: int) -> None:
-        """Send the blocks of `data` that differ from the base; what lies before in the base alone is a hole now."""
-        packed = b"".join(found)
+    def run(self, fd: int, end: int, size: int) -> None:
+        """Send what differs from the base. What others found to differ is read again: it may have changed since."""
+        for offset, length, packed in digested(fd, end, size):
+            data = b"" if self._skip(packed) else blocks.read(fd, length, offset)
+            if data:
+                self.compare(offset, data, size)
+
+    def _skip(self, packed: bytes) -> bool:
+        """Whether the base has these blocks, and no others before them."""
+        if not self._base.startswith(packed, self._at):
+            return False
         self.seen += packed
-        if self._base.startswith(packed, self._at):
-            self._at += len(packed)
+        self._at += len(packed)
+        return True
+
+    def compare(self, offset: int, data: bytes, size: int) -> None:
+        """Send the blocks of `data` that differ from the base; what lies before in the base alone is a hole now."""
+        found = blocks.digests(offset, data, size)
+        packed = b"".join(found)
+        if self._skip(packed):
             return
+        self.seen += packed
         run = None
         for number, record in enumerate(found):
             changed = self._differs(record, size)

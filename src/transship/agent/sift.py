@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import marshal
 import os
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .frames import write_all
+from .forked import Forked, processes
 from .opendirs import OpenDirectories
 from .walk import GONE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from .spool import Spool
 
     IsSame = Callable[[tuple[Any, ...], os.stat_result], bool]
     """Whether a note says all of what has this status."""
 
-_MOST_PROCESSES = 4
 _WORTH_A_PROCESS = 5000
 _MOST_BYTES = 8 << 20
 _PER_PATH = 100
@@ -34,57 +34,27 @@ class Differences(NamedTuple):
 def sift(root: int, notes: Spool, is_same: IsSame) -> Differences | None:
     """Compare all `notes` (tuples whose first is the path) with the tree; None where too many differ to list them.
 
-    Each process takes a part of the notes. Forked, as threads would wait for each other: a status takes little longer
-    to get than to look at.
+    Each process takes a part of the notes. One that fails counts as too many: a walk then meets the same error.
     """
-    count = min(len(os.sched_getaffinity(0)), _MOST_PROCESSES, 1 + notes.count // _WORTH_A_PROCESS)
-    others = [_Process(root, notes.part(number, count), is_same) for number in range(1, count)]
-    try:
-        found = [_compare(root, notes.part(0, count), is_same), *(other.result() for other in others)]
-    finally:
-        for other in others:
-            other.end()
+    count = min(processes(), 1 + notes.count // _WORTH_A_PROCESS)
+    with ExitStack() as ending:
+        others = []
+        for number in range(1, count):
+            others.append(Forked(partial(_share, root, notes.part(number, count), is_same)))
+            ending.callback(others[-1].end)
+        found = [_compare(root, notes.part(0, count), is_same), *(other.take() for other in others)]
     differences = Differences([], [])
     for part in found:
         if part is None:
             return None
-        differences.changed.extend(part.changed)
-        differences.gone.extend(part.gone)
+        differences.changed.extend(part[0])
+        differences.gone.extend(part[1])
     return differences
 
 
-class _Process:
-    """A child that compares a part of the notes."""
-
-    def __init__(self, root: int, notes: Iterable[tuple[Any, ...]], is_same: IsSame) -> None:
-        self._status = 0
-        self._pipe, way = os.pipe()
-        self._pid = os.fork()
-        if not self._pid:
-            try:
-                found = _compare(root, notes, is_same)
-                write_all(way, marshal.dumps(found and tuple(found)))
-                os._exit(0)
-            finally:
-                os._exit(1)
-        os.close(way)
-
-    def result(self) -> Differences | None:
-        """What it found; None also if it failed, as whoever looks at everything then meets the same error."""
-        with open(self._pipe, "rb", closefd=False) as file:
-            data = file.read()
-        if self.end():
-            return None
-        found = marshal.loads(data)  # noqa: S302 - written by a child of this process
-        return Differences(*found) if found else None
-
-    def end(self) -> int:
-        """Wait for it, and return how it ended: 0 is well. It ends by itself when nobody reads. Twice is fine."""
-        if self._pid:
-            os.close(self._pipe)
-            _, self._status = os.waitpid(self._pid, 0)
-            self._pid = 0
-        return self._status
+def _share(root: int, notes: Iterable[tuple[Any, ...]], is_same: IsSame) -> Iterator[tuple[list[bytes], ...] | None]:
+    found = _compare(root, notes, is_same)
+    yield tuple(found) if found else None
 
 
 def _compare(root: int, notes: Iterable[tuple[Any, ...]], is_same: IsSame) -> Differences | None:
