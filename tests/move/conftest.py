@@ -111,11 +111,11 @@ def serving(node: Node, port: int = PORT) -> Prober:
 
 
 def clean(node: Node, images: tuple[str, ...] = ()) -> None:
-    """Remove all containers, networks, volumes and mounted folders, and all images but those named."""
+    """Remove all containers, networks, volumes, mounted folders and records, and all images but those named."""
     docker = node.docker
     for each in docker.containers(all=True):
         docker.remove_container(each["Id"], force=True, v=True)
-    node.output(["sh", "-c", "rm -rf /srv/*"])
+    node.output(["sh", "-c", "rm -rf /srv/* /var/lib/transship"])
     node.output(["docker", "network", "prune", "--force"])
     node.output(["docker", "volume", "prune", "--all", "--force"])
     for each in docker.images():

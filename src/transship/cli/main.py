@@ -9,7 +9,7 @@ from transship import __version__
 from transship.cli.hosts import hosts_app
 from transship.cli.lab import lab_app
 from transship.cli.migrations import abort_command, history_command, recover_command, status_command
-from transship.cli.move import move_command, plan_command
+from transship.cli.move import move_command, plan_command, switch_back_command
 from transship.cli.say import say
 from transship.cli.settings import Settings
 from transship.errors import TransshipError, UsageError
@@ -32,6 +32,7 @@ Exit codes: 0 done; 2 wrong words; 3 refused, nothing was touched; 4 failed and 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP, pretty_exceptions_enable=False)
 app.command("move")(move_command)
 app.command("plan")(plan_command)
+app.command("switch-back")(switch_back_command)
 app.command("status")(status_command)
 app.command("history")(history_command)
 app.command("recover")(recover_command)

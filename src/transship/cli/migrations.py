@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, all else on stderr.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="A migration, or the begin of its id.")]
-AnyId = Annotated[str, typer.Argument(metavar="[ID]", help="A migration, or the begin of its id; all without it.")]
+AnyId = Annotated[str, typer.Argument(metavar="ID", help="A migration, or the begin of its id; all without it.")]
 At = Annotated[
     list[str] | None,
     typer.Option(
@@ -24,7 +24,12 @@ At = Annotated[
 ]
 _COPIES: "dict[str, Literal['', 'source', 'target']]" = {"": "", "source": "source", "target": "target"}
 
-Lost = Annotated[bool, typer.Option(help="You know that this host or its disk is gone for good.")]
+SourceLost = Annotated[
+    bool, typer.Option("--source-is-lost", help="You know that the source, or its disk, is gone for good.")
+]
+TargetLost = Annotated[
+    bool, typer.Option("--target-is-lost", help="You know that the target, or its disk, is gone for good.")
+]
 Keep = Annotated[str, typer.Option(metavar="source|target", help="Which copy to keep, where only you can know.")]
 
 
@@ -70,8 +75,8 @@ def recover_command(  # noqa: PLR0913 - the words of the command
     migration: AnyId = "",
     *,
     host: At = None,
-    source_is_lost: Lost = False,
-    target_is_lost: Lost = False,
+    source_is_lost: SourceLost = False,
+    target_is_lost: TargetLost = False,
     keep: Keep = "",
     yes: Yes = False,
     as_json: AsJson = False,

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -169,24 +169,37 @@ class MoveWords:
         )
 
 
-def takes_move_words(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command, `command(context, words, …)`, have every field of `MoveWords` for an option of its own."""
-    shared = [
+def takes_move_words(*but: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Let a command, `command(context, words, …)`, have every field of `MoveWords` for an option, `but` for these."""
+    shared = {each.name: each for each in fields(MoveWords) if each.name not in but}
+    left_out: dict[str, Any] = {name: "" for name in but if name in _NEEDED}
+    hints = get_type_hints(MoveWords, include_extras=True)
+    options = [
         inspect.Parameter(
-            each.name,
+            name,
             inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if each.default is field().default else each.default,
-            annotation=get_type_hints(MoveWords, include_extras=True)[each.name],
+            default=inspect.Parameter.empty if name in _NEEDED else each.default,
+            annotation=hints[name],
         )
-        for each in fields(MoveWords)
+        for name, each in shared.items()
     ]
-    first, _, *own = inspect.signature(command).parameters.values()
 
-    def wrapper(context: typer.Context, **said: Any) -> None:
-        words = MoveWords(**{each.name: said.pop(each.name) for each in shared})
-        command(context, words, **said)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        first, _, *own = inspect.signature(command).parameters.values()
+        positional = [each for each in own if each.kind is not inspect.Parameter.KEYWORD_ONLY]
+        named = [each for each in own if each.kind is inspect.Parameter.KEYWORD_ONLY]
 
-    wrapper.__doc__ = command.__doc__
-    wrapper.__signature__ = inspect.Signature([first, *shared, *own])  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {each.name: each.annotation for each in (first, *shared, *own)}
-    return wrapper
+        def wrapper(context: typer.Context, **said: Any) -> None:
+            words = MoveWords(**{name: said.pop(name) for name in shared}, **left_out)
+            command(context, words, **said)
+
+        parameters = [first, *positional, *options, *named]
+        wrapper.__doc__ = command.__doc__
+        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {each.name: each.annotation for each in parameters}
+        return wrapper
+
+    return decorate
+
+
+_NEEDED = {each.name for each in fields(MoveWords) if each.default is MISSING}
