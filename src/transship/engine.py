@@ -105,7 +105,7 @@ def _needs_recovery(move: Move, cause: BaseException, error: Exception) -> Trans
 def _reason(cause: BaseException) -> str:
     if isinstance(cause, KeyboardInterrupt):
         return "interrupted"
-    return str(cause) if isinstance(cause, TransshipError) else f"a bug of transship: {cause!r}"
+    return str(cause) if isinstance(cause, TransshipError) else f"a bug of transship: {type(cause).__name__}: {cause}"
 
 
 @dataclass

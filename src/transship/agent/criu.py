@@ -33,26 +33,32 @@ class Container(NamedTuple):
 
 
 def dump(container: Container, folder: MemoryFolder, options: Sequence[str]) -> None:
-    """Write the images of a container, which goes on as it was, frozen if it was frozen. Raises `AgentError`.
+    """Write the images of a container, which goes on as it was, frozen if it was frozen. Raises `AgentError`."""
+    words = dump_command(container, folder, options)
+    done = run(words, configuration=configuration_path(folder.path))
+    if done.returncode:
+        log = os.path.join(folder.part("work"), "dump.log")
+        raise AgentError(f"CRIU cannot dump it: {complaint(log) or _last_line(done)}", "ECRIU")
 
-    `options` are more lines of CRIU's configuration. The network namespace is left out: the restored container gets one
-    that is there already.
+
+def dump_command(container: Container, folder: MemoryFolder, options: Sequence[str]) -> list[str]:
+    """The words of runc that dump a container, whose id is the last; `options` are more lines for CRIU's configuration.
+
+    The network namespace is left out: the restored container gets one that is there already. Raises `AgentError`.
     """
     namespace = os.stat(f"/proc/{container.pid}/ns/net").st_ino
-    lines = [*options, f"external net[{namespace}]:{_NETWORK_KEY}"]
-    done = run(
-        [
-            "runc", "--root", _runc_root(container.id), "checkpoint", "--leave-running", "--tcp-established",
-            "--file-locks", *(["--shell-job"] if container.terminal else []),
-            "--image-path", folder.part("images"), "--work-path", folder.part("work"), container.id,
-        ],
-        configuration=_configuration(folder, lines),
-    )  # fmt: skip
-    if done.returncode:
-        raise AgentError(
-            f"CRIU cannot dump it: {complaint(os.path.join(folder.part('work'), 'dump.log')) or _last_line(done)}",
-            "ECRIU",
-        )
+    with open(configuration_path(folder.path), "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in [*options, f"external net[{namespace}]:{_NETWORK_KEY}"])
+    return [
+        "runc", "--root", _runc_root(container.id), "checkpoint", "--leave-running", "--tcp-established",
+        "--file-locks", *(["--shell-job"] if container.terminal else []),
+        "--image-path", folder.part("images"), "--work-path", folder.part("work"), container.id,
+    ]  # fmt: skip
+
+
+def configuration_path(folder: str) -> str:
+    """Where CRIU's configuration for a dump is, below the folder of its images."""
+    return os.path.join(folder, "dump.conf")
 
 
 def complaint(log: str) -> str:
@@ -82,13 +88,6 @@ def environment(configuration: str = "") -> dict[str, str]:
     """What CRIU and runc are started with: nothing of the user's, who could mean another CRIU by it."""
     path = os.environ.get("PATH", "/usr/bin:/bin")
     return {"PATH": f"{path}:/usr/local/sbin:/usr/sbin:/sbin", "CRIU_CONFIG_FILE": configuration}
-
-
-def _configuration(folder: MemoryFolder, lines: Sequence[str]) -> str:
-    path = os.path.join(folder.path, "dump.conf")
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in lines)
-    return path
 
 
 def _runc_root(container: str) -> str:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
-from . import cgroup, compress, criu, criu_images, memory_stream
+from . import cgroup, compress, control, criu, criu_images, memory_stream, private_network
 from .containerd_copies import remove_copies
 from .faults import ProtocolError
-from .frames import RECORDS
-from .memory_folder import MemoryFolder, remove_tree, sweep
+from .frames import RECORDS, REPLY, Frame, encode, write_all
+from .memory_folder import MemoryFolder, path_of, remove_tree, sweep
 from .netns import ACTIONS, Namespace
 from .page_service import PageService
+from .page_source import PageSource
 from .stream import Outgoing, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .frames import Frame
 
 _CONTAINER = re.compile(r"[0-9a-f]{64}")
 
@@ -34,6 +35,7 @@ class Live:
         self._folder: MemoryFolder | None = None
         self._namespace: Namespace | None = None
         self._service: PageService | None = None
+        self._source: PageSource | None = None
         self.requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "criu": self._criu,
             "footprint": self._footprint,
@@ -48,6 +50,8 @@ class Live:
             "serve": self._serve,
             "keep": self._keep,
             "served": self._served,
+            "given": self._given,
+            "pages": self._pages,
             "complaint": self._complaint,
             "wipe": self._wipe,
         }
@@ -96,10 +100,16 @@ class Live:
         return {}
 
     def _dump(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Write the images of `container` (its id), whose first process is `pid`; `terminal`: it has one."""
+        """Write the images of `container` (its id), whose first process is `pid`; `terminal`: it has one.
+
+        `lazily`: all but the pages, which are given to the one who asks for them later.
+        """
         container = criu.Container(_id(request["container"]), request["pid"], bool(request["terminal"]))
         folder = self._made()
-        criu.dump(container, folder, request["options"])
+        if request["lazily"]:
+            self._source = PageSource(container, folder, request["options"])
+        else:
+            criu.dump(container, folder, request["options"])
         images = folder.part("images")
         return {"bytes": sum(os.path.getsize(os.path.join(images, name)) for name in os.listdir(images))}
 
@@ -141,8 +151,8 @@ class Live:
         return {"name": os.path.basename(folder.path)}
 
     def _serve(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Begin to serve pages; `options` are more of CRIU's. Returns when a restore may begin."""
-        self._service = PageService(self._made(), request["options"])
+        """Begin to serve pages, `remote` ones that are with the source. Returns when a restore may begin."""
+        self._service = PageService(self._made(), remote=bool(request["remote"]))
         return {}
 
     def _keep(self, _request: dict[str, Any]) -> dict[str, Any]:
@@ -156,15 +166,32 @@ class Live:
         self._service = None
         return {}
 
+    def _given(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """Wait until all pages have been given."""
+        if self._source is None:
+            raise ProtocolError("no pages are being given")
+        self._source.wait()
+        self._source = None
+        return {}
+
+    def _pages(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Become the way of the pages of the move `folder`: from the reply on, what comes in goes there, and back."""
+        connection = private_network.take(os.path.join(path_of(request["folder"]), "work"))
+        message = control.dumps({}).encode("ascii")
+        write_all(self._output, encode(Frame(REPLY, compress.NONE, message)))
+        private_network.join(connection, 0, self._output)
+        sys.exit(0)
+
     def _complaint(self, _request: dict[str, Any]) -> dict[str, Any]:
         """Why the last restore failed, in CRIU's words; empty if it does not say."""
         return {"line": criu.complaint(os.path.join(self._made().part("work"), "restore.log"))}
 
     def _wipe(self, request: dict[str, Any]) -> dict[str, Any]:
         """Take away all images that nobody uses, and the checkpoints at `paths` (hex) with what was copied of them."""
-        if self._service:
-            self._service.stop()
-            self._service = None
+        for process in (self._service, self._source):
+            if process:
+                process.stop()
+        self._service = self._source = None
         if self._folder:
             self._folder.give_up()
             self._folder = None

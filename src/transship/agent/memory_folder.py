@@ -26,7 +26,7 @@ class MemoryFolder:
 
     def __init__(self, name: str, needed: int) -> None:
         """Make the folder `name`, after what others left behind. Raises `AgentError` without `needed` bytes of room."""
-        self.path = _path(name)
+        self.path = path_of(name)
         os.makedirs(ROOT, mode=0o700, exist_ok=True)
         with _nobody_else_in() as others:
             _sweep(others)
@@ -94,7 +94,8 @@ def remove_tree(path: str) -> None:
         os.rmdir(path)
 
 
-def _path(name: str) -> str:
+def path_of(name: str) -> str:
+    """The path of the folder of that name. Raises `ProtocolError` where that can be none's."""
     if not _NAME.fullmatch(name):
         raise ProtocolError(f"{name!r} is no name of a folder")
     return os.path.join(ROOT, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from . import offspring
+from . import offspring, private_network
 from .criu import complaint, environment
 from .faults import AgentError
 from .memory_folder import remove_tree
@@ -22,17 +23,26 @@ _SOCKET = "lazy-pages.socket"
 _LOG = "lazy-pages.log"
 _READY_SECONDS = 10.0
 _KEEP = b"keep\n"
+_REMOTE = "remote"
 
 
 class PageService:
     """The service, from the agent's side. Until `keep` it ends with the agent, and the pages with it."""
 
-    def __init__(self, folder: MemoryFolder, words: list[str]) -> None:
-        """Start `criu lazy-pages` on the folder's images; `words` are more of its options. Raises `AgentError`."""
-        self._process = offspring.start("page_service", [folder.path, *words], keep=[folder.lock])
-        socket = os.path.join(folder.part("work"), _SOCKET)
+    def __init__(self, folder: MemoryFolder, *, remote: bool) -> None:
+        """Start `criu lazy-pages` with the folder's images; `remote`: the pages come from the host of the dump.
+
+        Raises `AgentError`.
+        """
+        self._process = offspring.start(
+            "page_service",
+            [folder.path, *([_REMOTE] if remote else [])],
+            before=private_network.UNSHARED,
+            keep=[folder.lock],
+        )
+        path = os.path.join(folder.part("work"), _SOCKET)
         deadline = time.monotonic() + _READY_SECONDS
-        while not os.path.exists(socket):
+        while not os.path.exists(path):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 reason = complaint(os.path.join(folder.part("work"), _LOG))
                 self.stop()
@@ -58,9 +68,10 @@ class PageService:
 
 
 def run() -> None:
-    """Be the service: `FOLDER [OPTION...]`."""
-    folder, words = sys.argv[1], sys.argv[2:]
+    """Be the service: `FOLDER [remote]`."""
+    folder = sys.argv[1]
     work = os.path.join(folder, "work")
+    words = _connection(work) if sys.argv[2:] == [_REMOTE] else []
     process = subprocess.Popen(
         ["criu", "lazy-pages", "--images-dir", os.path.join(folder, "images"), "--work-dir", work, "-o", _LOG, *words],
         env=environment(),
@@ -78,6 +89,21 @@ def run() -> None:
     leash.join()  # whoever restores works in that folder until the agent says that it is done, or ends
     remove_tree(folder)
     sys.exit(1 if status else 0)
+
+
+def _connection(work: str) -> list[str]:
+    """Be the page server that CRIU connects to; returns the options that say so. Its other end is handed on."""
+    private_network.bring_up()
+    server = socket.create_server(private_network.ADDRESS)
+    listener = private_network.offer(work)
+
+    def connect() -> None:
+        with server:
+            private_network.hand_over(listener, server.accept()[0])
+
+    threading.Thread(target=connect, daemon=True).start()
+    address, port = private_network.ADDRESS
+    return ["--page-server", "--address", address, "--port", str(port)]
 
 
 def _leash(process: subprocess.Popen[bytes]) -> None:

@@ -251,7 +251,18 @@ def checked(host: str, answer: Message) -> Message:
     if "error" in answer:
         hint = _HINTS.get(str(answer.get("code")), "").format(host=host)
         raise TransferError(f"on {host}: {answer['error']}", hint=hint)
-    return answer
+    return Answer(host, answer)
+
+
+class Answer(dict[str, Any]):
+    """What an agent says. Where it lacks something, another program answers than the one that was sent there."""
+
+    def __init__(self, host: str, said: Message) -> None:
+        super().__init__(said)
+        self._host = host
+
+    def __missing__(self, key: str) -> object:
+        raise TransferError(f"the agent on {self._host} answers without saying {key}")
 
 
 def start_agent(host: Host, root: RootAccess, on_event: Callable[[Message], None] = lambda _: None) -> Agent:

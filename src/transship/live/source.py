@@ -61,13 +61,19 @@ class LiveSource:
         self.agent.call("network", acts=["mute"])
         self.host.docker.pause(self.container)
 
-    def dump(self) -> int:
+    def dump(self, *, lazily: bool = False) -> int:
         """Write the images of the frozen container and return their size in bytes. It stays frozen.
 
-        Raises `TransferError` with CRIU's own reason.
+        `lazily`: all but the pages that can come later, which then are given to the target over a `PageWay`. Raises
+        `TransferError` with CRIU's own reason.
         """
         said = self.agent.call(
-            "dump", container=self.container, pid=self.pid, terminal=self.terminal, options=list(self.options)
+            "dump",
+            container=self.container,
+            pid=self.pid,
+            terminal=self.terminal,
+            lazily=lazily,
+            options=list(self.options),
         )
         return int(said["bytes"])
 

@@ -17,8 +17,9 @@ RESTORE_OPTIONS = ("tcp-established", "file-locks", "lazy-pages")
 class LiveTarget:
     """The place where the container goes on: two containers, created and not started, on their host.
 
-    Called in this order: `prepare`, `connect`, (images arrive,) `restore`, `open`. After a failure, or at any
-    time before the point of no return, `abandon` ends what runs and wipes the images; it may be called twice.
+    Called in this order: `prepare`, `connect`, (images arrive,) `serve`, `restore`, `open`, `finish`. After a
+    failure, or at any time before the point of no return, `abandon` ends what runs and wipes the images; it may be
+    called twice.
     """
 
     host: Host
@@ -47,10 +48,10 @@ class LiveTarget:
             self.host.docker.connect(network, self.sandbox, endpoint)
         self.agent.call("network", acts=["announce"])
 
-    def restore(self) -> None:
-        """Have the processes go on from the images that have arrived. Raises `StepError` with CRIU's own reason.
+    def serve(self, *, remote: bool = False) -> None:
+        """Put the images that have arrived where the restore looks for them, and be ready to deliver the pages.
 
-        Their pages are delivered as they are asked for; `finish` waits until all are there.
+        `remote`: those come over a `PageWay`, to be opened next.
         """
         self.agent.call("split")
         self.agent.call(
@@ -59,7 +60,13 @@ class LiveTarget:
             root=hexadecimal(self.docker_root),
             options=list(RESTORE_OPTIONS),
         )
-        self.agent.call("serve", options=[])
+        self.agent.call("serve", remote=remote)
+
+    def restore(self) -> None:
+        """Have the processes go on. Raises `StepError` with CRIU's own reason.
+
+        Their pages are delivered as they are asked for; `finish` waits until all are there.
+        """
         try:
             self.host.docker.start(self.container, checkpoint=self.name)
         except DockerError as error:

@@ -24,7 +24,7 @@ def read_contents(host: Host, image: str) -> Contents:
         text = b"".join(printed)
     try:
         return Contents.from_json(json.loads(text))
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise CommandError(f"what {host.name} says of the archive of {image} cannot be read") from error
 
 

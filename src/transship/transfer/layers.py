@@ -135,9 +135,11 @@ def as_blobs(image: ImageRef, archive: Contents, there: Mapping[str, Blob]) -> E
 
     Such a store's archive has no manifest that would be the image's own: config and layers are its identity. So the
     manifest may name the blobs that the target has, however they are packed. Nothing of the archive stays but the
-    config and the layers that are missing.
+    config and the layers that are missing. Raises `TransferError` for an archive that lacks what it names.
     """
     own = archive.blobs(image.diff_ids)
+    if absent := {archive.config, *image.diff_ids} - {*archive.members, *own, *there}:
+        raise TransferError(f"the archive of {image.reference} lacks {min(absent)}, which it names")
     needed = {diff_id: there.get(diff_id) or own[diff_id] for diff_id in image.diff_ids}
     config = Blob(image.id, archive.members[archive.config][0], "")
     missing = {path: each for path, each in archive.paths(image.diff_ids).items() if each not in there}
