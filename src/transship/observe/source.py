@@ -71,7 +71,7 @@ def source_state(seen: Container, options: MoveOptions) -> SourceState:
     """What the container is like now, as far as a look can tell."""
     docker, inspected = seen.host.docker, seen.inspected
     inside = _inside(seen)
-    number = _stop_signal(seen.spec)
+    number = stop_signal(seen.spec)
     return SourceState(
         container_id=seen.id,
         status=inspected["State"]["Status"],
@@ -142,7 +142,7 @@ def _inside(seen: Container) -> Inside | None:
     return look_inside(seen.host, prefix or (), pid, seen.id, listeners=on_host_network)
 
 
-def _stop_signal(spec: ContainerSpec) -> int | None:
+def stop_signal(spec: ContainerSpec) -> int | None:
     """The number of the signal that stops the container; None for one that this machine does not know."""
     word = str(spec.config.get("StopSignal") or spec.image.config.get("StopSignal") or "SIGTERM").upper()
     name = word.removeprefix("SIG")
