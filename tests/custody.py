@@ -5,7 +5,7 @@ from typing import Any
 
 from transship.hosts.base import Host
 from transship.metrics.events import Listener, Recorder
-from transship.plan.record import End, Record, Stage
+from transship.plan.record import End, Record, Stage, StepEvent
 from transship.plan.steps import Move
 
 RECORD = Record(
@@ -49,6 +49,9 @@ class Told:
     def advance(self, stage: Stage) -> None:
         self.log.append(stage)
         self.record = replace(self.record, stage=stage)
+
+    def note(self, step: str, event: StepEvent, at: float) -> None:
+        """Of no interest here."""
 
     def revoke(self) -> None:
         self.log.append("revoke")

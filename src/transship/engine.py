@@ -45,8 +45,11 @@ def run(plan: Plan, move: Move) -> None:
 
 
 def _run(step: Step, move: Move) -> None:
+    note, clock = move.custody.note, move.recorder
     with move.recorder.phase(step.phase, step.describe()) if step.phase else nullcontext():
+        note(step.describe(), "intent", clock.now())
         step.run(move)
+    note(step.describe(), "done", clock.now())
 
 
 def _retire(plan: Plan, move: Move) -> None:

@@ -12,7 +12,7 @@ from transship.hosts.facts import RootAccess
 from transship.hosts.keeper import LEASE_S, Keeper, Side, start_keeper
 from transship.journal.store import Journal
 from transship.journal.stored import from_json, to_json
-from transship.plan.record import Record, Stage
+from transship.plan.record import Record, Stage, StepEvent
 
 WAIT_S = 60.0
 """How long a keeper that acts on its own is waited for: a container's grace period may be part of that."""
@@ -90,6 +90,10 @@ class Ledger:
         self._write("source")
         if stage != "stopping":
             self._write("target")
+
+    def note(self, step: str, event: StepEvent, at: float) -> None:
+        """See `Custody`."""
+        self._journal.note(self.record.id, step, event, at)
 
     def revoke(self) -> None:
         """See `Custody`."""

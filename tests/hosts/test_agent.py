@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from transship.errors import CommandError
+from transship.hosts import agent as agent_module
 from transship.hosts.address import SshAddress
 from transship.hosts.agent import start_agent
 from transship.hosts.facts import RootAccess
@@ -107,3 +108,19 @@ def test_a_host_whose_python_is_missing_is_an_error_that_names_the_way_out(lab: 
 def test_without_a_way_to_root_there_is_no_agent() -> None:
     with pytest.raises(CommandError, match="become root"):
         start_agent(FakeHost(), "none")
+
+
+@pytest.mark.lab
+def test_what_a_killed_coordinator_left_is_swept_by_the_next(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = lab.hosts["h1"]
+    for name in ("transship-agent:left", "transship-agents:of-somebody-else"):
+        node.output(["sh", "-c", 'head -c 1024 /dev/zero | docker import - "$1"', "sh", name])
+    monkeypatch.setattr(agent_module, "LEFT_BEHIND_S", -60.0)
+    try:
+        with reached(lab, node, "mover") as host, start_agent(host, "docker"):
+            pass
+        named = node.output(["docker", "images", "--format", "{{.Repository}}:{{.Tag}}"]).split()
+        assert "transship-agent:left" not in named
+        assert "transship-agents:of-somebody-else" in named
+    finally:
+        node.output(["docker", "rmi", "transship-agents:of-somebody-else"])

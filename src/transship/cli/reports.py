@@ -90,9 +90,9 @@ def print_history(out: Console, entries: Sequence[Entry]) -> None:
             record.strategy,
             record.outcome or record.stage,
             _seconds(happened.get("downtime_s")),
-            _seconds(predicted.get("downtime_s")),
+            _range(predicted.get("downtime_s")),
             _seconds(happened.get("total_s")),
-            _seconds(predicted.get("total_s")),
+            _range(predicted.get("total_s")),
         )
         table.add_row(*map(_text, words))
     out.print(table if entries else "this machine has moved nothing yet")
@@ -124,3 +124,8 @@ def _text(text: str, style: str = "") -> Text:
 
 def _seconds(value: object) -> str:
     return f"{value:.2f} s" if isinstance(value, int | float) else ""
+
+
+def _range(value: object) -> str:
+    """A prediction: its bounds."""
+    return f"{value['low']:.1f} to {value['high']:.1f} s" if isinstance(value, dict) else ""

@@ -6,17 +6,18 @@ import secrets
 import select
 import subprocess
 import threading
+import time
 import zipfile
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.resources import files
 from typing import Any, Self
 
 from transship.agent import frames
 from transship.agent.faults import ProtocolError
 from transship.agent.frames import REPLY, Head
-from transship.errors import CommandError, LostError, TransferError
+from transship.errors import CommandError, ConflictError, LostError, TransferError
 from transship.hosts.base import Host
 from transship.hosts.facts import RootAccess
 
@@ -60,6 +61,9 @@ _TAIL_LINES = 20
 _END_SECONDS = 5.0
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _EMPTY_TAR = bytes(1024)
+_IMAGE = "transship-agent"
+LEFT_BEHIND_S = 86400.0
+"""After this time nobody waits for an agent's image any more."""
 _PYTHON_FOLDERS = ("/usr", "/lib", "/lib64", "/etc")
 
 
@@ -301,9 +305,19 @@ def greeted(agent: Agent) -> Agent:
     return agent
 
 
+def _sweep(host: Host) -> None:
+    """Take away the empty images of agents whose coordinator was killed before it could."""
+    for each in host.docker.list_images():
+        for name in each.get("RepoTags") or ():
+            if name.startswith(f"{_IMAGE}:") and time.time() - each["Created"] > LEFT_BEHIND_S:
+                with suppress(ConflictError):  # it is still at work
+                    host.docker.remove_image(name)
+
+
 def _through_docker(host: Host, made: ExitStack) -> list[str]:
     """Name a container with nothing in it but the host's Python, which then makes the host's root its own."""
-    image = f"transship-agent:{secrets.token_hex(8)}"
+    _sweep(host)
+    image = f"{_IMAGE}:{secrets.token_hex(8)}"
     host.docker.import_image([_EMPTY_TAR], image)
     made.callback(host.docker.remove_image, image)
     listed = host.run(["ls", "-d", *_PYTHON_FOLDERS]).stdout.decode("utf-8", "replace").split()

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 from transship.codec import Json, MalformedError, decode
 from transship.errors import UsageError
 from transship.journal.stored import JournalError, from_text, read, to_json
-from transship.plan.record import Record, Stage
+from transship.plan.record import Record, Stage, StepEvent
 
 VERSION = 1
 """Of the tables, in the database's `user_version`. A newer one is refused."""
@@ -24,7 +24,6 @@ VERSION = 1
 PATIENCE_S = 10.0
 """How long another process may be writing before we give up."""
 
-StepEvent = Literal["intent", "done", "failed", "undone"]
 
 _FILE = "journal.sqlite"
 

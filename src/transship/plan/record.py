@@ -11,6 +11,9 @@ for good. `restored` and `forward` are written by a keeper whose coordinator was
 or has started the target. `ended`: nothing is left to do.
 """
 
+StepEvent = Literal["intent", "done"]
+"""What is written down of a step: before it is begun, and when it has come to a good end."""
+
 STAGES: tuple[Stage, ...] = get_args(Stage)
 FORMAT = 1
 """The version of a stored record. Another one is not read."""

@@ -9,7 +9,7 @@ from transship.hosts.pair import Pair
 from transship.metrics.events import Recorder
 from transship.plan.advise import Advice
 from transship.plan.findings import Agreement, Finding, no_warnings
-from transship.plan.record import Made, Record, Stage
+from transship.plan.record import Made, Record, Stage, StepEvent
 
 
 class Custody(Protocol):
@@ -34,6 +34,10 @@ class Custody(Protocol):
 
     def advance(self, stage: Stage) -> None:
         """Go on to a stage."""
+        ...
+
+    def note(self, step: str, event: StepEvent, at: float) -> None:
+        """Write down here what becomes of a step, `at` seconds after the migration began."""
         ...
 
     def revoke(self) -> None:
