@@ -71,6 +71,13 @@ def test_a_source_that_was_not_told_to_stop_goes_on_without_a_pause() -> None:
     assert not {"stop", "start"} & set(move.source.docker.calls)
 
 
+def test_a_source_that_ended_while_its_policy_was_off_is_started() -> None:
+    move = under_way("fenced")
+    move.source.docker.stop(ID)
+    undo.bring_back(move)
+    assert status(move) == "running"
+
+
 def test_a_name_that_a_keeper_gave_is_taken_back() -> None:
     move = under_way("released")
     move.source.docker.stop(ID)

@@ -83,7 +83,9 @@ def restore_source(docker: Docker, record: Record, *, told_to_stop: bool) -> Non
             _thaw(docker, record.container_id)
         else:
             docker.stop(record.container_id)
-            docker.start(record.container_id)
+    # One that nobody told to stop may have ended with its host or its daemon while its policy was off.
+    if record.running and not docker.inspect_container(record.container_id)["State"]["Running"]:
+        docker.start(record.container_id)
     docker.set_restart_policy(record.container_id, record.restart_policy)
     if docker.inspect_container(record.container_id)["Name"] != f"/{record.container}":
         docker.rename(record.container_id, record.container)  # its keeper had given it a name that warns
