@@ -179,7 +179,11 @@ def _connections(reach: Reach) -> Iterator[_Connections]:
 
 def _records(journal: Journal, hosts: _Connections, migration: str) -> list[Record]:
     """The records asked for: the one that is named, or all that have not ended. The journal's where it has one."""
-    there = {id_: record for each in hosts.named for id_, (record, _) in stored_records(each).items()}
+    there: dict[str, Record] = {}
+    for each in hosts.named:
+        for id_, (record, _) in stored_records(each).items():
+            if id_ not in there or there[id_].stage == "ended":  # where one copy was out of reach, it is behind
+                there[id_] = record
     if migration:
         try:
             return [journal.get(migration).record]

@@ -1,6 +1,9 @@
 """Two hosts on which one move after the other is disturbed, and what is found on them."""
 
 import json
+import os
+import signal
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,6 +19,7 @@ HOSTS = (HostOptions(), HostOptions(disk="1G"))
 
 _RECORDS = "/var/lib/transship"
 _RUN = "/run/transship"
+_AGENT_IMAGE = "transship-agent:"
 
 
 def options(name: str) -> LabOptions:
@@ -69,6 +73,9 @@ class Arena:
 
 
 def _empty(node: Node) -> None:
+    for pid in agents(node):  # after a cut the sshd of the host does not know for hours that nobody is there any more
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     docker = node.docker
     for each in docker.containers(all=True):
         docker.remove_container(each["Id"], force=True, v=True)
@@ -98,14 +105,24 @@ def _settled(node: Node) -> bool:
 
 
 def snapshot(node: Node) -> dict[str, list[str]]:
-    """All that a host's Docker has, but for what runs."""
+    """All that a host's Docker has, but for what runs, and for what belongs to agents.
+
+    Where root is had by way of Docker, an agent's container has an empty image, which a lost coordinator leaves behind:
+    agents that start there an hour later take it away.
+    """
     docker = node.docker
+    images = [each for each in docker.images() if not _of_agent(each)]
+    containers = [each for each in docker.containers(all=True) if not each["Image"].startswith(_AGENT_IMAGE)]
     return {
-        "containers": sorted(each["Names"][0] for each in docker.containers(all=True)),
-        "images": sorted(f"{each['Id']} {sorted(each['RepoTags'] or ())}" for each in docker.images()),
+        "containers": sorted(each["Names"][0] for each in containers),
+        "images": sorted(f"{each['Id']} {sorted(each['RepoTags'] or ())}" for each in images),
         "networks": sorted(each["Name"] for each in docker.networks()),
         "volumes": sorted(each["Name"] for each in docker.volumes()["Volumes"] or ()),
     }
+
+
+def _of_agent(image: Json) -> bool:
+    return any(name.startswith(_AGENT_IMAGE) for name in image["RepoTags"] or ()) and not image["Size"]
 
 
 def records(node: Node) -> list[Json]:
@@ -115,7 +132,7 @@ def records(node: Node) -> list[Json]:
 
 
 def leftovers(node: Node) -> list[str]:
-    """What must not be on a host when nobody is at work there: locks, drafts of records, agents."""
+    """What must not be on a host when nobody is at work there: locks, drafts of records, keepers."""
     found = []
     for folder in (_RECORDS, f"{_RUN}/locks", _RUN):
         path = node.root / folder.lstrip("/")
@@ -123,7 +140,7 @@ def leftovers(node: Node) -> list[str]:
             found += [
                 f"{folder}/{each.name}" for each in path.iterdir() if each.suffix != ".json" and not each.is_dir()
             ]
-    return [*found, *(f"an agent ({pid})" for pid in agents(node))]
+    return [*found, *(f"a keeper ({pid})" for pid, keeps in agents(node).items() if keeps)]
 
 
 def agents(node: Node) -> dict[int, bool]:
