@@ -433,3 +433,39 @@ def test_a_refusal_does_not_repeat_what_the_daemon_says(tmp_path: Path) -> None:
 def test_nobody_there_may_be_there_later(tmp_path: Path) -> None:
     with pytest.raises(docker_api.UnavailableError, match="does not answer at"):
         docker_api.Docker(str(tmp_path / "none")).start("web")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a megabyte, where the records are to lie."""
+    folder = tmp_path / "records"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(folder: Path) -> None:
+    with (folder / "somebody's data").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+@pytest.mark.lab
+def test_the_end_is_written_on_a_disk_that_became_full(desk: Desk, small_disk: Path) -> None:
+    desk.guard()
+    fill(small_disk)
+    for stage in ("fenced", "stopping", "restored"):
+        assert "error" not in desk.ask("stage", stage=stage, outcome="", detail="")
+    assert "error" not in desk.ask("end", outcome="rolled-back", detail="the disk is full")
+    assert json.loads(desk.file().read_text())["outcome"] == "rolled-back"
+    assert sorted(os.listdir(small_disk)) == [desk.file().name, "somebody's data"]
+
+
+@pytest.mark.lab
+def test_nothing_is_begun_on_a_disk_that_is_full(desk: Desk, small_disk: Path) -> None:
+    fill(small_disk)
+    assert desk.ask("guard", record=a_record(), **TERMS)["code"] == "ENOSPC"
+    assert os.listdir(small_disk) == ["somebody's data"]
+    (small_disk / "somebody's data").unlink()
+    desk.guard()

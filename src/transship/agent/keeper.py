@@ -135,13 +135,24 @@ class Keeper:
         docker = docker_api.find(migration.source_daemon if side == "source" else migration.target_daemon)
         self._locks.take([_own_lock(migration.id), *locks], migration.holder, patience)
         try:
-            self._files.write(record)
+            self._begin(record, migration.id)
         except BaseException:
             self._locks.drop()
             raise
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self._duty = Duty(record, side, docker, lease)
         return {"patience": self._duty.patience}
+
+    def _begin(self, record: dict[str, Any], migration: str) -> None:
+        """Have the record on disk, and space for its end. What was begun already goes on without that, too."""
+        is_new = migration + ".json" not in self._files.names()
+        self._files.write(record)
+        try:
+            self._files.reserve(migration)
+        except AgentError:
+            if is_new:
+                self._files.forget(migration)
+                raise
 
     def _write(self, request: dict[str, Any]) -> dict[str, Any]:
         """Write the `record` of the same migration anew, durably."""
@@ -198,6 +209,7 @@ class Keeper:
     def _end(self, request: dict[str, Any]) -> dict[str, Any]:
         """The migration has ended: write that, drop the locks, be on duty no longer."""
         self._stage({**request, "stage": "ended"})
+        self._files.release(self._kept().migration.id)
         self._duty = None
         self._locks.drop()
         self._files.prune(_KEPT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import contextmanager, suppress
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 FOLDER = "/var/lib/transship"
 LONGEST = 256 << 10
 """Bytes that a record may have."""
+
+_RESERVE = 64 << 10
+"""Bytes that are put aside with a record, so that its end can be written on a disk that the migration has filled."""
 
 _ENDING = ".json"
 
@@ -36,9 +40,33 @@ class RecordFiles:
         try:
             self._make_folder()
             with self._folder() as folder:
-                _write(name, content, folder)
+                try:
+                    _write(name, content, folder)
+                except OSError as error:
+                    if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not _give_way(name, folder):
+                        raise
+                    _write(name, content, folder)
         except OSError as error:
             raise from_os(error, os.fsencode(f"{self._path}/{name}")) from error
+
+    def reserve(self, migration: str) -> None:
+        """Put space aside for what will have to be written. Raises `AgentError` where there is none."""
+        name = _reserve(migration_id(migration) + _ENDING)
+        try:
+            with self._folder() as folder:
+                fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+                try:
+                    os.posix_fallocate(fd, 0, _RESERVE)
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
+        except OSError as error:
+            raise from_os(error, os.fsencode(f"{self._path}/{name}")) from error
+
+    def release(self, migration: str) -> None:
+        """Give back what was put aside, if it still is."""
+        with suppress(FileNotFoundError), self._folder() as folder:
+            os.unlink(_reserve(migration_id(migration) + _ENDING), dir_fd=folder)
 
     def names(self) -> list[str]:
         """The names of all files that should hold a record, sorted."""
@@ -65,6 +93,7 @@ class RecordFiles:
         with suppress(FileNotFoundError), self._folder() as folder:
             os.unlink(migration_id(migration) + _ENDING, dir_fd=folder)
             os.fsync(folder)
+        self.release(migration)
 
     def prune(self, kept: int) -> None:
         """Take away the records of migrations that have ended, but for the newest `kept`."""
@@ -95,6 +124,20 @@ class RecordFiles:
             os.fsync(above)
         finally:
             os.close(above)
+
+
+def _reserve(name: str) -> str:
+    return f".{name}.reserve"
+
+
+def _give_way(name: str, folder: int) -> bool:
+    """Whether there was something put aside, which is free now."""
+    try:
+        os.unlink(_reserve(name), dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    os.fsync(folder)
+    return True
 
 
 def _content(name: str, folder: int) -> bytes:
