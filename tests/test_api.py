@@ -35,6 +35,7 @@ WRITTEN = {"srv/data": b"what the container wrote"}
 def settled_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """In memory no container falls over by itself and no host comes back: there is nothing to wait for."""
     monkeypatch.setattr(undo, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(undo, "CLEANING_S", 0.0)
     monkeypatch.setattr(lifecycle, "SETTLE_S", 0.0)
 
 

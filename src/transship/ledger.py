@@ -112,7 +112,8 @@ class Ledger:
         self.record = replace(self.record, stage="restored")
         self._journal.save(self.record)
         self._write("source")
-        self._write("target")
+        with suppress(TransshipError):  # it never was released there, or that was taken back: it stays as it is
+            self._write("target")
 
     def end(self, outcome: str, detail: str = "") -> None:
         """See `Custody`."""

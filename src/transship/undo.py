@@ -26,6 +26,9 @@ from transship.transfer.image import remove_image
 PATIENCE_S = 60.0
 """How long a host that is gone (a reboot, a daemon that restarts) is waited for before an undo is given up."""
 
+CLEANING_S = 15.0
+"""The same for what can be removed at any later time."""
+
 _AGAIN_S = 0.2
 
 Answer = TypeVar("Answer")
@@ -102,7 +105,7 @@ def _thaw(docker: Docker, container: str) -> None:
 
 def clean_up(record: Record, target: Host, root: RootAccess, recorder: Recorder) -> list[str]:
     """Remove from the target what the migration made, newest first, and return what could not be removed and why."""
-    left, patiently = [], Patience()
+    left, patiently = [], Patience(time.monotonic() + CLEANING_S)
     for what, remove in _removals(record, target, root, recorder):
         try:
             patiently(remove)
