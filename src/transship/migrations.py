@@ -5,7 +5,7 @@ of the record; where a record's own address of a host means nothing here, both h
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -179,11 +179,7 @@ def _connections(reach: Reach) -> Iterator[_Connections]:
 
 def _records(journal: Journal, hosts: _Connections, migration: str) -> list[Record]:
     """The records asked for: the one that is named, or all that have not ended. The journal's where it has one."""
-    there: dict[str, Record] = {}
-    for each in hosts.named:
-        for id_, (record, _) in stored_records(each).items():
-            if id_ not in there or there[id_].stage == "ended":  # where one copy was out of reach, it is behind
-                there[id_] = record
+    there = _copies(hosts)
     if migration:
         try:
             return [journal.get(migration).record]
@@ -194,3 +190,23 @@ def _records(journal: Journal, hosts: _Connections, migration: str) -> list[Reco
             return found
     here = {entry.record.id: entry.record for entry in journal.open_()}
     return list({id_: each for id_, each in {**there, **here}.items() if each.stage != "ended"}.values())
+
+
+def _copies(hosts: _Connections) -> dict[str, Record]:
+    """The records that the named hosts have, by id. It has ended only where every copy says so: one may be behind."""
+    found: dict[str, Record] = {}
+    for each in hosts.named:
+        for id_, (record, _) in stored_records(each).items():
+            if id_ not in found or found[id_].stage == "ended":
+                found[id_] = record
+    return {id_: _complete(record, hosts) for id_, record in found.items()}
+
+
+def _complete(record: Record, hosts: _Connections) -> Record:
+    """The record with all that was made on the target, which is written down only there, and where it was begun."""
+    if record.stage == "ended":
+        return record
+    with suppress(HostError):
+        if copy := stored_records(hosts.sites(record)["target"]).get(record.id):
+            return replace(record, made=copy[0].made)
+    return record
