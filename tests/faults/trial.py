@@ -139,12 +139,15 @@ class _Trial:
             deadline = time.monotonic() + LONGEST_S
             assert coordinator.until("ready", deadline), coordinator.error
             struck = self._reach(coordinator, deadline)
+            committed = coordinator.told("completed", "settle")
             died, later = self._struck(coordinator) if struck else (None, [])
             self.report.missed = self.report.missed or not struck
             if not self._outlasts(coordinator, later, deadline):
                 self.report.failures.append(f"the coordinator had not ended after {LONGEST_S:.0f} s")
             self.report.exit, self.report.said = coordinator.status, coordinator.error
             self.report.steps = [f"{each['kind']} {each.get('phase', '')}" for each in coordinator.said][-6:]
+            if struck and not committed and coordinator.status == 0 and self.fault.kind.startswith("interrupted"):
+                self.report.failures.append("the interrupt was not heeded")
             if died is None or coordinator.told("started", "release"):
                 return None
             return died
