@@ -11,7 +11,7 @@ from transship.hosts.base import Host, Json
 from transship.hosts.facts import RootAccess
 from transship.hosts.keeper import LEASE_S, Keeper, Side, start_keeper
 from transship.journal.store import Journal
-from transship.journal.stored import from_json, to_json
+from transship.journal.stored import JournalError, from_json, to_json
 from transship.plan.record import Record, Stage, StepEvent
 
 WAIT_S = 60.0
@@ -110,7 +110,7 @@ class Ledger:
     def settle(self) -> None:
         """See `Custody`."""
         self.record = replace(self.record, stage="restored")
-        self._journal.save(self.record)
+        self._save_if_possible()
         self._write("source")
         with suppress(TransshipError):  # it never was released there, or that was taken back: it stays as it is
             self._write("target")
@@ -118,11 +118,16 @@ class Ledger:
     def end(self, outcome: str, detail: str = "") -> None:
         """See `Custody`."""
         self.record = replace(self.record, stage="ended", outcome=outcome, detail=detail)
-        self._journal.save(self.record)
+        self._save_if_possible()
         for side in self._kept():
             with suppress(TransshipError):  # what it has of the record is looked at together with the journal
                 self._regain(side)
                 self._keepers[side].end(outcome, detail)
+
+    def _save_if_possible(self) -> None:
+        """That it cannot be written down here does not change how it ended: recovery would find that on the hosts."""
+        with suppress(JournalError):
+            self._journal.save(self.record)
 
     def close(self) -> None:
         """End the keepers. What is not ended they take for abandoned, and act. Twice is fine."""
@@ -142,20 +147,18 @@ class Ledger:
 
     def _lock(self, stages: Mapping[Side, Stage], patience_s: float) -> None:
         with ThreadPoolExecutor(2) as pool:
-            started = {side: pool.submit(self._start, side, stage, patience_s) for side, stage in stages.items()}
+            started = {side: pool.submit(self._start, side) for side in stages}
         self._keepers = {side: each.result() for side, each in started.items() if each.exception() is None}
         for each in started.values():
             each.result()
+        # One after the other, in the same order everywhere: of two who want both, one gets both.
+        for side in sorted(stages):
+            record = replace(self.record, stage=stages[side])
+            self._keepers[side].keep(dict(to_json(record)), side, self._posts[side].locks, patience_s)
 
-    def _start(self, side: Side, stage: Stage, patience_s: float) -> Keeper:
+    def _start(self, side: Side) -> Keeper:
         post = self._posts[side]
-        keeper = start_keeper(post.host, post.root or "none")
-        try:
-            keeper.keep(dict(to_json(replace(self.record, stage=stage))), side, post.locks, patience_s)
-        except BaseException:
-            keeper.close()
-            raise
-        return keeper
+        return start_keeper(post.host, post.root or "none")
 
     def _write(self, side: Side, *, stage: Stage | None = None) -> None:
         if side not in self._keepers:

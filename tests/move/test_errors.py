@@ -239,7 +239,7 @@ def test_the_terminal_is_closed_while_the_source_is_stopped(hosts: Hosts) -> Non
             seen += os.read(terminal, 1 << 16)
         os.close(terminal)
         process.send_signal(signal.SIGHUP)
-    assert process.returncode == 4
+    assert process.returncode == 4, hosts.transship("status").out
     assert_restored(hosts, before)
 
 
