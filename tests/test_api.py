@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from transship import api, lifecycle, undo
+from transship import api, engine, lifecycle, undo
 from transship.errors import (
     DockerError,
     NeedsRecoveryError,
@@ -35,7 +35,8 @@ WRITTEN = {"srv/data": b"what the container wrote"}
 def settled_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """In memory no container falls over by itself and no host comes back: there is nothing to wait for."""
     monkeypatch.setattr(undo, "PATIENCE_S", 0.0)
-    monkeypatch.setattr(undo, "CLEANING_S", 0.0)
+    for module in (engine, undo):
+        monkeypatch.setattr(module, "CLEANING_S", 0.0)
     monkeypatch.setattr(lifecycle, "SETTLE_S", 0.0)
 
 
@@ -142,6 +143,23 @@ def test_every_call_may_fail_once(strategy: StrategyName, side: str, number: int
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_source_that_stays_away_after_the_start_takes_nobody_from_the_target(strategy: StrategyName) -> None:
+    world = World.new()
+
+    def lose_the_source(event: Event) -> None:
+        if (event.kind, event.phase) == ("completed", "start"):
+            for _ in range(100):
+                world.source.docker.fail("*", UnreachableError("gone"))
+
+    hosts = {"old": world.source, "new": world.target}
+    journey = api.Journey("web", "new", "old", opener=hosts.__getitem__, state=world.state)
+    with pytest.raises(SourceNotRetiredError, match="could not be retired: gone"):
+        api.move(journey, MoveOptions(strategy=strategy), agreed=lambda _: True, listener=lose_the_source)
+    world.source.docker._failures.clear()
+    world.assert_moved(strategy)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_target_that_stays_away_after_the_start_leaves_the_source_stopped(strategy: StrategyName) -> None:
     world = World.new()
     docker = world.target.docker
@@ -215,3 +233,28 @@ def test_a_bug_after_the_point_of_no_return_does_not_hide_that_it_has_moved() ->
     with pytest.raises(SourceNotRetiredError, match="a bug of transship"):
         world.move("stop-start")
     world.assert_moved("stop-start")
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_what_changed_while_somebody_thought_about_the_plan_was_not_agreed_to(
+    changes: bool,  # noqa: FBT001 - a case
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(api, "_STALE_S", -1.0)
+    world = World.new()
+
+    def agreed(_: object) -> bool:
+        if changes:
+            world.target.docker.images.add([pack({"bin/other": b""})], name="other:1")
+            world.target.docker.create_container("web", {"Image": "other:1"})
+        return True
+
+    hosts = {"old": world.source, "new": world.target}
+    journey = api.Journey("web", "new", "old", opener=hosts.__getitem__)
+    options = MoveOptions(strategy="stop-start")
+    if not changes:
+        assert api.move(journey, options, agreed=agreed).outcome == "moved"
+        return
+    with pytest.raises(RefusedError, match="changed since the plan was shown: .* has a container named web"):
+        api.move(journey, options, agreed=agreed)
+    assert world.running(world.source) == ["/web"]

@@ -125,7 +125,8 @@ def test_while_the_target_cannot_be_proven_stopped_nothing_is_undone(monkeypatch
     assert under_way.target.docker.inspect_volume("data")
 
 
-def test_a_failure_after_the_point_of_no_return_undoes_nothing() -> None:
+def test_a_failure_after_the_point_of_no_return_undoes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "CLEANING_S", 0.0)
     under_way, log = move()
     with pytest.raises(SourceNotRetiredError, match="serves on new"):
         engine.run(plan([Note("a")], [], [Note("c", fails=TransferError("no"))]), under_way)

@@ -1,8 +1,10 @@
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 
 from transship.errors import (
@@ -14,7 +16,7 @@ from transship.errors import (
     UnreachableError,
 )
 from transship.plan.steps import Move, Plan, Step
-from transship.undo import bring_back, clean_up
+from transship.undo import CLEANING_S, Patience, bring_back, clean_up
 
 
 def run(plan: Plan, move: Move) -> None:
@@ -44,18 +46,22 @@ def run(plan: Plan, move: Move) -> None:
         _retire(plan, move)
 
 
-def _run(step: Step, move: Move) -> None:
+def _run(step: Step, move: Move, patiently: Patience | None = None) -> None:
     note, clock = move.custody.note, move.recorder
     with move.recorder.phase(step.phase, step.describe()) if step.phase else nullcontext():
         note(step.describe(), "intent", clock.now())
-        step.run(move)
+        if patiently:
+            patiently(partial(step.run, move))
+        else:
+            step.run(move)
     note(step.describe(), "done", clock.now())
 
 
 def _retire(plan: Plan, move: Move) -> None:
+    patiently = Patience(time.monotonic() + CLEANING_S)
     try:
         for step in plan.retire:
-            _run(step, move)
+            _run(step, move, patiently)
     except Exception as cause:  # a bug of ours does not change that it has moved
         raise SourceNotRetiredError(
             f"the container serves on {move.target.name}, but its source could not be retired: {_reason(cause)}",

@@ -82,9 +82,14 @@ class FreezeSource:
 
 @dataclass(frozen=True, slots=True)
 class ProveStopped:
-    """See that nobody has started the source again: a systemd unit, an updater or a colleague may want it to run."""
+    """See that nobody has started the source again: a systemd unit, an updater or a colleague may want it to run.
+
+    `released`: the target serves already. Then a source that cannot be asked is no reason to go back, for which it
+    would be needed; nothing on its host starts it by itself any more.
+    """
 
     container_id: str
+    released: bool = False
     phase: str = ""
 
     def describe(self) -> str:
@@ -96,6 +101,10 @@ class ProveStopped:
             state = move.source.docker.inspect_container(self.container_id)["State"]
         except NotFoundError:
             return
+        except HostError:
+            if self.released:
+                return
+            raise
         if state["Running"] and not state["Paused"]:
             raise ConflictError(
                 f"somebody started the source on {move.source.name} again while it was being moved",

@@ -70,11 +70,12 @@ def starting(seen: Observation, options: MoveOptions, *between: Step) -> tuple[S
 
     `between` is done right after the start.
     """
-    alone, policy = ProveStopped(seen.state.container_id), _restart_policy(seen)
+    source, policy = seen.state.container_id, _restart_policy(seen)
+    alone = ProveStopped(source)
     if not seen.state.running:
         return (LetRestart(policy), alone)
     healthy = ProveHealthy(options.probe, options.health_timeout_s)
-    return (alone, Release(), StartTarget(policy), *between, healthy, alone)
+    return (alone, Release(), StartTarget(policy), *between, healthy, ProveStopped(source, released=True))
 
 
 def _restart_policy(seen: Observation) -> Json:
