@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from random import SystemRandom
 
 import pytest
 
@@ -20,6 +21,13 @@ WITH_LIMITS: CgroupVersion = "v1" if any(not tree.unified for tree in hierarchie
 """The version of control groups that limits memory and CPU in a host of this machine."""
 
 _numbers = count(1)
+
+# Before any process of pytest-xdist begins: all of them must draw the same cases.
+os.environ.setdefault("TRANSSHIP_SEED", str(SystemRandom().randrange(2**32)))
+
+
+def pytest_report_header() -> str:
+    return f"TRANSSHIP_SEED={os.environ['TRANSSHIP_SEED']} draws the same cases again"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -33,6 +33,9 @@ PHASES: dict[str, tuple[str, ...]] = {
 }
 """The phases of a move of the workload in its own network, where the target has no image yet."""
 
+MORE_ROUNDS = tuple(f"round-{number}" for number in range(3, 10))
+"""Phases that a move may have besides, where the machine is slow."""
+
 KINDS: tuple[tuple[str, str], ...] = (
     ("coordinator killed", ""),
     ("interrupted", ""),

@@ -1,0 +1,26 @@
+"""Whatever is killed, cut or filled, and whenever: one complete copy serves, and never two."""
+
+import os
+from itertools import islice
+
+import pytest
+
+from tests.faults.arena import Arena
+from tests.faults.fault import KINDS, VARIANTS, Fault, draw
+from tests.faults.trial import attempt
+
+SEED = os.environ["TRANSSHIP_SEED"]
+FAULTS = tuple(islice(draw(SEED), 60))
+
+
+def test_every_kind_and_every_strategy_is_drawn() -> None:
+    assert {(each.kind, each.side) for each in FAULTS} == set(KINDS)
+    assert {each.variant for each in FAULTS} == set(VARIANTS)
+    assert tuple(islice(draw(SEED), 60)) == FAULTS
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_after_a_fault_one_complete_copy_serves(arena: Arena, fault: Fault) -> None:
+    report = attempt(arena, fault)
+    assert not report.failures, f"{report}; the same again: TRANSSHIP_SEED={SEED}"
