@@ -5,6 +5,7 @@ the boundary that the job names it waits for a line on stdin. The last line says
 """
 
 import json
+import signal
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -42,6 +43,7 @@ class Job:
 
 
 def main(text: str) -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
     job = Job(**json.loads(text))
     undo.PATIENCE_S = job.patience_s
     told: Counter[tuple[str, str]] = Counter()
