@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The lab runs Docker hosts of its own out of a debootstrapped root filesystem: these are all that the machine must have.
 LAB_PACKAGES := debootstrap=debootstrap ip=iproute2 nsenter=util-linux ssh=openssh-client mkfs.ext4=e2fsprogs
 
-.PHONY: help setup lab-packages demo test lint format bench-smoke clean
+.PHONY: help setup lab-packages demo test lint format faults bench-smoke clean
 
 help:             ## list the targets
 	@grep -hE '^[a-z-]+: .*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,6 +29,9 @@ lint: setup      ## ruff, mypy and import-linter
 
 test: lint lab-packages  ## every check and every test; without root those that need the lab are left out, and named
 	@tools/test
+
+faults: setup lab-packages  ## 520 faults in moves between real hosts, and their table (root, hours; goes on where it was)
+	@$(BIN)/python -m tests.faults.campaign
 
 bench-smoke: setup  ## empty until the benchmark exists
 	@echo "transship: there is no benchmark yet"

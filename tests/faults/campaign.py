@@ -65,7 +65,7 @@ def read(results: Path) -> list[dict[str, Any]]:
 
 def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--count", type=int, default=500)
+    parser.add_argument("--count", type=int, default=520)
     parser.add_argument("--minutes", type=float, default=24 * 60.0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--results", type=Path, default=LATEST)

@@ -66,6 +66,12 @@ KINDS: tuple[tuple[str, str], ...] = (
 )
 """What happens, and to which side of the move."""
 
+_DECK = (*KINDS, *[("coordinator killed", "")] * 3)
+"""What is most likely comes most often."""
+
+_NEEDS = {"agent killed": "create", "keeper killed": "claim"}
+"""Before that phase there is none."""
+
 _KILLS_CONTAINERS = ("dockerd killed", "dockerd stays dead", "host rebooted", "host gone")
 """Docker itself brings back only what is to restart always."""
 
@@ -118,9 +124,10 @@ def draw(seed: str) -> Iterator[Fault]:
     """Faults without end. Each kind comes once before any comes again, and each time with another strategy."""
     number, turn = 0, 0
     while True:
-        for kind, side in Random(f"{seed} {turn}").sample(KINDS, len(KINDS)):  # noqa: S311 - no secret
+        for place in Random(f"{seed} {turn}").sample(range(len(_DECK)), len(_DECK)):  # noqa: S311 - no secret
+            kind, side = _DECK[place]
             variants = [each for each in VARIANTS if kind != "agent killed" or each.startswith("sync")]
-            choice = variants[(KINDS.index((kind, side)) + turn) % len(variants)]
+            choice = variants[(place + turn) % len(variants)]
             yield _one(Random(f"{seed} {number}"), number, choice, (kind, side))  # noqa: S311 - no secret
             number += 1
         turn += 1
@@ -129,15 +136,15 @@ def draw(seed: str) -> Iterator[Fault]:
 def _one(random: Random, number: int, variant: str, what: tuple[str, str]) -> Fault:
     kind, side = what
     policies = _ALWAYS if kind in _KILLS_CONTAINERS else _POLICIES
-    boundary = random.choice(boundaries(variant)) if random.random() < 0.6 else None
-    moves_image = boundary is not None and boundary[1] in _IMAGE[1:] and variant != "export-import"
+    boundary = random.choice(boundaries(variant, _NEEDS.get(kind, ""))) if random.random() < 0.6 else None
+    moves_image = boundary is not None and boundary[1] in _IMAGE and variant != "export-import"
     return Fault(
         number=number,
         variant=variant,
         kind=kind,
         side=side,
         boundary=boundary,
-        moment=random.random(),
+        moment=random.uniform(0.5 if kind in _NEEDS else 0.0, 0.95),
         user=random.choice(_USERS),
         policy=random.choice(policies),
         network=random.random() < 0.3 or (boundary is not None and boundary[1] == "prepare"),
@@ -150,10 +157,10 @@ def _one(random: Random, number: int, variant: str, what: tuple[str, str]) -> Fa
     )
 
 
-def boundaries(variant: str) -> list[Boundary]:
-    """Where a move can be stopped: before and after each phase."""
+def boundaries(variant: str, since: str = "") -> list[Boundary]:
+    """Where a move can be stopped: before and after each phase, or only where one of that name has ended."""
     phases, found = PHASES[variant], []
     for index, phase in enumerate(phases):
         which = phases[: index + 1].count(phase)
         found += [("started", phase, which), ("completed", phase, which)]
-    return found
+    return found[found.index(("completed", since, 1)) :] if since else found
