@@ -1,5 +1,6 @@
 """What a Python user imports, and all that the command line calls: contexts, facts, plan, move."""
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -45,6 +46,9 @@ _LEARN_FROM = 200
 """As many of the latest moves correct what is predicted of the next."""
 
 Opener = Callable[[str], Host]
+
+_STALE_S = 5.0
+"""A plan that was thought about for longer is looked at once more before anything is touched."""
 
 
 def forbidden(plan: Plan) -> bool:
@@ -154,7 +158,11 @@ def _move(
         under_way = Move(source, target, recorder, ledger, seen.target.root_access or "none", agreed)
         prober = _prober(options, under_way)
         try:
+            asked = time.monotonic()
             _refuse(made, agreed)
+            if time.monotonic() - asked > _STALE_S:
+                now = beginning.observed(_observed(journey, options, recorder, (source, target)), options)
+                _refuse_news(made, _planned(now, options, recorder, beginning.migration, journal))
             interrupts.armed = False  # from here on the engine heeds them, and nobody while the result is gathered
             with ledger, prober or nullcontext(), under_way.resources:
                 engine.run(made, under_way)
@@ -239,6 +247,17 @@ def _refuse(made: Plan, agreed: Agreement) -> None:
     if not agreed(made.findings):
         warnings = "; ".join(finding.message for finding in made.findings if finding.severity == "warning")
         raise PreflightError(f"nobody agreed to the plan's warnings: {warnings}", hint="--yes accepts them")
+
+
+def _refuse_news(made: Plan, now: Plan) -> None:
+    """Somebody thought about the plan for a while: what was not in it then, nobody has agreed to."""
+    known = {(each.code, each.message) for each in made.findings}
+    news = [each for each in now.findings if each.severity != "note" and (each.code, each.message) not in known]
+    if news:
+        raise PreflightError(
+            f"something has changed since the plan was shown: {'; '.join(each.message for each in news)}",
+            hint="begin again, with a new plan",
+        )
 
 
 def _result(

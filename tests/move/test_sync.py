@@ -279,3 +279,24 @@ def test_postgres_loses_no_acknowledged_transaction(hosts: Hosts) -> None:
     hosts.h2.output(["docker", "exec", "pg", "sh", "-c", check])
     hosts.h2.output(["docker", "exec", "pg", "sh", "-c", "pg_dumpall -h 127.0.0.1 -U postgres > /dev/null"])
     assert json.loads(moved.out.splitlines()[-1])["verified"][-1].endswith("(meta)")
+
+
+def test_a_volume_that_docker_fills_from_the_image_arrives_as_it_was_left(hosts: Hosts) -> None:
+    """Docker copies what the image has there into a new volume as soon as the target's container is created."""
+    run_web(hosts.h1, options=("-v", "conf:/etc"))
+    hosts.h1.output(
+        ["docker", "exec", "web", "sh", "-c", "rm /etc/group; echo changed >> /etc/passwd; echo new > /etc/new"]
+    )
+    hosts.h2.output(["docker", "volume", "create", "conf"])
+    listed = [
+        "docker",
+        "exec",
+        "web",
+        "sh",
+        "-c",
+        "cd /etc; for f in *; do [ -f $f ] && sha256sum $f; done | grep -v host",
+    ]
+    before = hosts.h1.output(listed)
+    moved = hosts.move("web", "--yes", "--verify", "full")
+    assert moved.code == 0, moved.err
+    assert hosts.h2.output(listed) == before

@@ -57,6 +57,13 @@ def _too_small(seen: Observation, free: int, needed: float, what: str) -> Findin
     )
 
 
+def filesystem_fits(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
+    """A flat image has all of the container's filesystem, whatever the target has of its image."""
+    needed, free = (seen.state.image_bytes + seen.state.layer_bytes) * _FACTOR, seen.target.docker_free_bytes
+    if free is not None and free < needed:
+        yield _too_small(seen, free, needed, "the container's filesystem")
+
+
 SPACE_RULES: tuple[Rule, ...] = (image_fits,)
 COPY_SPACE_RULES: tuple[Rule, ...] = (image_can_be_saved, data_fits)
 """For a strategy that sends the image and copies the data."""

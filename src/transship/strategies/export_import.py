@@ -5,6 +5,7 @@ from transship.plan.checks import PLAIN_RULES, check
 from transship.plan.findings import Finding
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
+from transship.plan.space_checks import filesystem_fits
 from transship.plan.steps import Plan, Step
 from transship.strategies.frame import arriving, preparing, retiring, starting, stopping
 from transship.transfer.filesystem import CopyFilesystem, VerifyFilesystem
@@ -21,7 +22,7 @@ class ExportImport:
 
     def feasible(self, seen: Observation, options: MoveOptions) -> tuple[Finding, ...]:
         """Volumes and bind mounts stay behind; and comparing every file needs a Python there."""
-        findings = check(seen, options, PLAIN_RULES)
+        findings = check(seen, options, (*PLAIN_RULES, filesystem_fits))
         if seen.target.python_path is None:
             return (
                 *findings,

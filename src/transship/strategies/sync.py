@@ -12,7 +12,7 @@ from transship.spec.model import ContainerSpec
 from transship.strategies.frame import arriving, preparing, retiring, starting, stopping
 from transship.strategies.image import image_findings, providing
 from transship.transfer.binds import ProvideBinds
-from transship.transfer.trees import Announce, LastRound, OpenTrees, PreCopy, StartAgents, Tree, VerifyTrees
+from transship.transfer.trees import Announce, LastRound, OpenTrees, PreCopy, StartAgents, TakeStock, Tree, VerifyTrees
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class Sync:
     def plan(self, seen: Observation, options: MoveOptions, migration: str) -> Plan:
         """Everything but the last round, its proof, stop and start happens while the source serves."""
         spec = arriving(seen, options)
-        trees = _trees(seen, options)
+        layer, *data = trees = _trees(seen, options)
+        source = seen.state.container_id
         image = providing(seen, spec, pull=False)
         root = (seen.source.root_access or "none", seen.target.root_access or "none")
         return Plan(
@@ -38,8 +39,10 @@ class Sync:
                 image,
                 StartAgents(root, options.path),
                 *_providing(seen, trees),
+                *([OpenTrees(source, tuple(data))] if data else []),
                 _container(seen, spec),
-                OpenTrees(seen.state.container_id, trees),
+                OpenTrees(source, (layer,)),
+                TakeStock(),
                 PreCopy(trees, options.max_downtime_s, options.limit_rate),
             ),
             cutover=(

@@ -81,23 +81,25 @@ class StartAgents:
 
 @dataclass(frozen=True, slots=True)
 class OpenTrees:
-    """Open every tree on both hosts, except bind mounts that lie in another tree."""
+    """Open trees on both hosts, except bind mounts that lie in another tree.
+
+    Volumes are opened before the container is created: Docker then fills the empty ones from its image.
+    """
 
     source_container: str
     trees: tuple[Tree, ...]
     phase: str = "prepare"
 
     def describe(self) -> str:
-        return "see what the target has of it"
+        return f"open {', '.join(map(str, self.trees))} on both hosts"
 
     def run(self, move: Move) -> None:
         """Raises `TransferError` for a target that is not empty."""
-        moving = [tree for tree in self.trees if tree.kind != "binds" or tree.name in move.work.binds]
-        for number, tree in enumerate(moving):
-            sync = TreeSync(move.work.pair, number, self._paths(move, tree))
+        for tree in self.trees:
+            if tree.kind == "binds" and tree.name not in move.work.binds:
+                continue
+            sync = TreeSync(move.work.pair, len(move.work.trees), self._paths(move, tree))
             sync.open(empty=tree.kind != "layer" and not tree.replace)
-            if tree.replace or tree.kind == "layer":
-                sync.adopt(contents=tree.replace)
             move.work.trees.append(Opened(tree, sync))
 
     def _paths(self, move: Move, tree: Tree) -> TreePaths:
@@ -111,6 +113,24 @@ class OpenTrees:
             target=_path(move.target, agents.target, tree, move.made.container),
             devices=True,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TakeStock:
+    """See what the target has of the trees: from its image, from an earlier move, or somebody's that may be replaced.
+
+    In what Docker has just made of the image, equal size and time mean the same file; all else is compared by content.
+    """
+
+    phase: str = "prepare"
+
+    def describe(self) -> str:
+        return "see what the target has of it"
+
+    def run(self, move: Move) -> None:
+        """Raises `TransferError` where it cannot be read."""
+        for opened in _opened(move):
+            opened.sync.adopt(contents=opened.tree.kind != "layer" or opened.tree.replace)
 
 
 @dataclass(frozen=True, slots=True)
