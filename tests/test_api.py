@@ -237,7 +237,7 @@ def test_a_bug_after_the_point_of_no_return_does_not_hide_that_it_has_moved() ->
 
 @pytest.mark.parametrize("changes", [False, True])
 def test_what_changed_while_somebody_thought_about_the_plan_was_not_agreed_to(
-    changes: bool,  # noqa: FBT001 - a case
+    changes: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(api, "_STALE_S", -1.0)
@@ -255,6 +255,6 @@ def test_what_changed_while_somebody_thought_about_the_plan_was_not_agreed_to(
     if not changes:
         assert api.move(journey, options, agreed=agreed).outcome == "moved"
         return
-    with pytest.raises(RefusedError, match="changed since the plan was shown: .* has a container named web"):
+    with pytest.raises(RefusedError, match=r"changed since the plan was shown: .* has a container named web"):
         api.move(journey, options, agreed=agreed)
     assert world.running(world.source) == ["/web"]
