@@ -22,6 +22,42 @@ def kill(container: str, pid: int) -> int:
     return len(found)
 
 
+def kill_all(container: str) -> int:
+    """Send SIGKILL to all processes of a container, and to CRIU where it restores them; returns how many there are."""
+    found: set[int] = set()
+    for folder, _, names in os.walk(_ROOT):
+        if container in folder and "cgroup.procs" in names:
+            with open(f"{folder}/cgroup.procs", encoding="ascii") as file:
+                found.update(map(int, file))
+    found |= _restorers(found)
+    for each in found:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+    return len(found)
+
+
+def _restorers(processes: set[int]) -> set[int]:
+    """CRIU's own process: beside the container's first one it is the only child of the runc that restores it."""
+    parents = _parents()
+    starters = {parents[each] for each in processes if parents.get(each) and _command(parents[each]) == "runc"}
+    return {each for each, parent in parents.items() if parent in starters}
+
+
+def _parents() -> dict[int, int]:
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{name}/stat", "rb") as file:
+                found[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
+    return found
+
+
+def _command(pid: int) -> str:
+    with suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+        return file.read().strip()
+    return ""
+
+
 def members(container: str, pid: int) -> set[int]:
     """All processes of a container, of which `pid` is one. Raises `AgentError` where they cannot be seen."""
     found: set[int] = set()

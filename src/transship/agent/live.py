@@ -151,8 +151,8 @@ class Live:
         return {"name": os.path.basename(folder.path)}
 
     def _serve(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Begin to serve pages, `remote` ones that are with the source. Returns when a restore may begin."""
-        self._service = PageService(self._made(), remote=bool(request["remote"]))
+        """Begin to serve pages to `container`, `remote` ones of the source; returns when a restore may begin."""
+        self._service = PageService(self._made(), _id(request["container"]), remote=bool(request["remote"]))
         return {}
 
     def _keep(self, _request: dict[str, Any]) -> dict[str, Any]:
@@ -175,11 +175,16 @@ class Live:
         return {}
 
     def _pages(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Become the way of the pages of the move `folder`: from the reply on, what comes in goes there, and back."""
+        """Become the way of the pages of the move `folder`: from the reply on, what comes in goes there, and back.
+
+        On the target `container` is the one that needs them. Where the way ends before it has them all, its processes
+        are killed: CRIU would have them go on with zeros for what is missing.
+        """
         connection = private_network.take(os.path.join(path_of(request["folder"]), "work"))
         message = control.dumps({}).encode("ascii")
         write_all(self._output, encode(Frame(REPLY, compress.NONE, message)))
-        private_network.join(connection, 0, self._output)
+        needy = _id(request["container"]) if "container" in request else ""
+        private_network.join(connection, 0, self._output, lambda: needy and cgroup.kill_all(needy))
         sys.exit(0)
 
     def _complaint(self, _request: dict[str, Any]) -> dict[str, Any]:

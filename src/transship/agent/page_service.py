@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import offspring, private_network
+from .cgroup import kill_all
 from .criu import complaint, environment
 from .faults import AgentError
 from .memory_folder import remove_tree
@@ -29,14 +30,16 @@ _REMOTE = "remote"
 class PageService:
     """The service, from the agent's side. Until `keep` it ends with the agent, and the pages with it."""
 
-    def __init__(self, folder: MemoryFolder, *, remote: bool) -> None:
+    def __init__(self, folder: MemoryFolder, container: str, *, remote: bool) -> None:
         """Start `criu lazy-pages` with the folder's images; `remote`: the pages come from the host of the dump.
+
+        Where it ends too early the processes of `container` are killed: they would go on with zeros for memory.
 
         Raises `AgentError`.
         """
         self._process = offspring.start(
             "page_service",
-            [folder.path, *([_REMOTE] if remote else [])],
+            [folder.path, container, *([_REMOTE] if remote else [])],
             before=private_network.UNSHARED,
             keep=[folder.lock],
         )
@@ -68,10 +71,10 @@ class PageService:
 
 
 def run() -> None:
-    """Be the service: `FOLDER [remote]`."""
-    folder = sys.argv[1]
+    """Be the service: `FOLDER CONTAINER [remote]`."""
+    folder, container = sys.argv[1:3]
     work = os.path.join(folder, "work")
-    words = _connection(work) if sys.argv[2:] == [_REMOTE] else []
+    words = _connection(work) if sys.argv[3:] == [_REMOTE] else []
     process = subprocess.Popen(
         ["criu", "lazy-pages", "--images-dir", os.path.join(folder, "images"), "--work-dir", work, "-o", _LOG, *words],
         env=environment(),
@@ -82,6 +85,8 @@ def run() -> None:
     leash = threading.Thread(target=_leash, args=(process,), daemon=True)
     leash.start()
     status = process.wait()
+    if status:
+        kill_all(container)
     for part in ("images", "small"):
         remove_tree(os.path.join(folder, part))
     if status:

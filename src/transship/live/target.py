@@ -60,7 +60,7 @@ class LiveTarget:
             root=hexadecimal(self.docker_root),
             options=list(RESTORE_OPTIONS),
         )
-        self.agent.call("serve", remote=remote)
+        self.agent.call("serve", container=self.container, remote=remote)
 
     def restore(self) -> None:
         """Have the processes go on. Raises `StepError` with CRIU's own reason.
