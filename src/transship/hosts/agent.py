@@ -204,6 +204,11 @@ class Agent:
         except ProtocolError as error:
             return self.lost(str(error))
 
+    def end_input(self) -> None:
+        """Say that nothing more will come; what the agent still says can be read. Twice is fine."""
+        with suppress(BrokenPipeError):
+            self._stdin.close()
+
     def close(self, patience_s: float = _END_SECONDS) -> None:
         """End the agent, for which it has `patience_s`, and take away what was made to start it. Twice is fine."""
         for pipe in (self._stdin, self._stdout):
