@@ -29,11 +29,15 @@ def options(name: str) -> LabOptions:
 
 @dataclass
 class Arena:
-    """The hosts, and a folder for the journals of the coordinators. `usual` is how long a move takes, by variant."""
+    """The hosts, and a folder for the journals of the coordinators.
+
+    `usual` is how long an undisturbed move takes, by variant, and `told` has the phases that it told.
+    """
 
     lab: Lab
     folder: Path
     usual: dict[str, float] = field(default_factory=dict)
+    told: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def source(self) -> Node:

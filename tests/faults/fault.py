@@ -17,7 +17,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 _BEGIN = ("connect", "observe", "plan", "claim")
 _IMAGE = ("missing-layers", "whole-image", "export", "transfer", "import")
-_SYNC = (*_BEGIN, "prepare", "prepare", *_IMAGE, "prepare", "create", "prepare", "round-1", "round-2", "fence")
+_SYNC = (
+    *(*_BEGIN, "prepare", "prepare", *_IMAGE, "prepare", "prepare", "create", "prepare", "prepare"),
+    *("round-1", "round-2", "fence"),
+)
 _END = ("release", "start", "healthy", "settle")
 PHASES: dict[str, tuple[str, ...]] = {
     "stop-start": (*_BEGIN, "prepare", *_IMAGE, "create", "fence", "stop", *_END, "retire"),

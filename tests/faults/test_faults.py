@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 
 from tests.faults.arena import Arena
-from tests.faults.fault import KINDS, VARIANTS, Fault, draw
+from tests.faults.fault import KINDS, MORE_ROUNDS, PHASES, VARIANTS, Fault, draw
 from tests.faults.trial import attempt
 
 SEED = os.environ["TRANSSHIP_SEED"]
@@ -17,6 +17,12 @@ def test_every_kind_and_every_strategy_is_drawn() -> None:
     assert {(each.kind, each.side) for each in FAULTS} == set(KINDS)
     assert {each.variant for each in FAULTS} == set(VARIANTS)
     assert tuple(islice(draw(SEED), 60)) == FAULTS
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_faults_are_drawn_at_all_phases_that_there_are(arena: Arena, variant: str) -> None:
+    assert tuple(each for each in arena.told[variant] if each not in MORE_ROUNDS) == PHASES[variant]
 
 
 @pytest.mark.lab
