@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from transship.errors import ConflictError, DockerError, TransferError
-from transship.hosts.agent import Agent
+from transship.hosts.agent import Agent, Message
 from transship.hosts.base import Host
+from transship.live.refusals import explained
 
 FOR_LOGS = 64 << 20
 """Room in bytes beside the pages: CRIU's other images, and its logs."""
@@ -67,14 +68,11 @@ class LiveSource:
         `lazily`: all but the pages that can come later, which then are given to the target over a `PageWay`. Raises
         `TransferError` with CRIU's own reason.
         """
-        said = self.agent.call(
-            "dump",
-            container=self.container,
-            pid=self.pid,
-            terminal=self.terminal,
-            lazily=lazily,
-            options=list(self.options),
-        )
+        request: Message = {"container": self.container, "pid": self.pid, "terminal": self.terminal, "lazily": lazily}
+        try:
+            said = self.agent.call("dump", **request, options=list(self.options))
+        except TransferError as error:
+            raise TransferError(explained(str(error)), hint=error.hint) from error
         return int(said["bytes"])
 
     def thaw(self) -> None:

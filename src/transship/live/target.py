@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from transship.errors import DockerError, StepError, TransferError
 from transship.hosts.agent import Agent
 from transship.hosts.base import Host, Json
+from transship.live.refusals import explained
 from transship.live.sandbox import NOWHERE
 from transship.live.source import hexadecimal
 
@@ -71,7 +72,8 @@ class LiveTarget:
             self.host.docker.start(self.container, checkpoint=self.name)
         except DockerError as error:
             line = self.agent.call("complaint")["line"]
-            raise StepError(f"{self.host.name} cannot restore it: {line or error}") from error
+            reason = explained(line) if line else str(error)
+            raise StepError(f"{self.host.name} cannot restore it: {reason}") from error
         self.agent.call("keep")
 
     def open(self) -> None:
