@@ -88,6 +88,18 @@ def test_whatever_ends_a_move_while_the_source_serves_leaves_it_untouched(cause:
     assert caught.value.__cause__ is cause
 
 
+def test_an_agent_that_cannot_be_ended_does_not_keep_the_source_from_being_brought_back() -> None:
+    under_way, log = move()
+
+    def gone() -> None:
+        raise UnreachableError("gone")
+
+    under_way.resources.callback(gone)
+    with pytest.raises(RolledBackError, match="no; all was undone"):
+        engine.run(plan([Note("a", fails=TransferError("no"))], [], []), under_way)
+    assert log == ["claim", "a", "rolled-back"]
+
+
 def test_what_cannot_be_removed_is_named_and_the_rest_is_removed() -> None:
     under_way, log = move()
     docker = under_way.target.docker

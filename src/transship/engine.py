@@ -2,7 +2,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
@@ -77,7 +77,10 @@ def _roll_back(move: Move, cause: BaseException) -> TransshipError:
     """
     untouched = move.custody.record.stage == "preparing"
     with move.recorder.phase("undo"):
-        move.resources.close()
+        with suppress(
+            TransshipError
+        ):  # what was at work on a host that is gone; the service must come back all the same
+            move.resources.close()
         try:
             bring_back(move)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody must look

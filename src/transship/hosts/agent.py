@@ -17,7 +17,7 @@ from typing import Any, Self
 from transship.agent import frames
 from transship.agent.faults import ProtocolError
 from transship.agent.frames import REPLY, Head
-from transship.errors import CommandError, ConflictError, LostError, TransferError
+from transship.errors import CommandError, ConflictError, HostError, LostError, TransferError
 from transship.hosts.base import Host
 from transship.hosts.facts import RootAccess
 
@@ -310,6 +310,12 @@ def greeted(agent: Agent) -> Agent:
     return agent
 
 
+def _remove(host: Host, image: str) -> None:
+    """Take away an agent's image. On a host that is out of reach it stays, for the agents that come after it."""
+    with suppress(HostError):
+        host.docker.remove_image(image)
+
+
 def _sweep(host: Host) -> None:
     """Take away the empty images of agents whose coordinator was killed before it could."""
     for each in host.docker.list_images():
@@ -324,7 +330,7 @@ def _through_docker(host: Host, made: ExitStack) -> list[str]:
     _sweep(host)
     image = f"{_IMAGE}:{secrets.token_hex(8)}"
     host.docker.import_image([_EMPTY_TAR], image)
-    made.callback(host.docker.remove_image, image)
+    made.callback(_remove, host, image)
     listed = host.run(["ls", "-d", *_PYTHON_FOLDERS]).stdout.decode("utf-8", "replace").split()
     volumes = [word for folder in listed for word in ("--volume", f"{folder}:{folder}:ro")]
     return [
