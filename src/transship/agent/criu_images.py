@@ -7,7 +7,6 @@ dump with `--lazy-pages` makes them, while `criu lazy-pages` serves these from t
 from __future__ import annotations
 
 import os
-import shutil
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,8 +43,20 @@ def split(full: str, small: str) -> Split:
             lazy, eager = lazy + part.lazy, eager + part.eager
     for name in os.listdir(full):
         if name not in written:
-            shutil.copyfile(os.path.join(full, name), os.path.join(small, name))
+            _copy_file(os.path.join(full, name), os.path.join(small, name))
     return Split(lazy, eager)
+
+
+def copy_images(source: str, target: str) -> None:
+    """Make the folder `target`, for root alone, with copies of the files of `source`."""
+    os.mkdir(target, 0o700)
+    for name in os.listdir(source):
+        _copy_file(os.path.join(source, name), os.path.join(target, name))
+
+
+def _copy_file(source: str, target: str) -> None:
+    with open(source, "rb") as held, open(target, "xb") as copy:
+        _copy(held.fileno(), 0, copy.fileno(), os.fstat(held.fileno()).st_size)
 
 
 def _split_process(full: str, small: str, name: str) -> tuple[str, Split]:
@@ -82,7 +93,7 @@ def _copy(source: int, offset: int, target: int, size: int) -> None:
     while size:
         part = os.pread(source, min(size, _CHUNK), offset)
         if not part:
-            raise AgentError("CRIU's pages end before their map does")
+            raise AgentError("an image of CRIU's ends before it should")
         os.write(target, part)
         offset, size = offset + len(part), size - len(part)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +144,7 @@ class Live:
             os.fsdecode(bytes.fromhex(request["root"])), "containers", _id(request["container"]), "checkpoints"
         )
         os.makedirs(checkpoints, mode=0o700, exist_ok=True)
-        shutil.copytree(folder.part("small"), os.path.join(checkpoints, os.path.basename(folder.path)))
+        criu_images.copy_images(folder.part("small"), os.path.join(checkpoints, os.path.basename(folder.path)))
         with open(os.path.join(folder.path, "criu.conf"), "w", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in [*request["options"], f"work-dir {folder.part('work')}"])
         return {"name": os.path.basename(folder.path)}

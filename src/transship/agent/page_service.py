@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SOCKET = "lazy-pages.socket"
 _LOG = "lazy-pages.log"
-_READY_SECONDS = 10.0
+_READY_SECONDS = 30.0
 _KEEP = b"keep\n"
 _REMOTE = "remote"
 
@@ -40,16 +40,16 @@ class PageService:
         self._process = offspring.start(
             "page_service",
             [folder.path, container, *([_REMOTE] if remote else [])],
-            before=private_network.UNSHARED,
+            before=private_network.UNSHARED if remote else (),
             keep=[folder.lock],
         )
         path = os.path.join(folder.part("work"), _SOCKET)
         deadline = time.monotonic() + _READY_SECONDS
         while not os.path.exists(path):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                reason = complaint(os.path.join(folder.part("work"), _LOG))
-                self.stop()
-                raise AgentError(f"CRIU cannot serve the pages: {reason or 'it does not begin'}", "ECRIU")
+                log = complaint(os.path.join(folder.part("work"), _LOG))
+                said = self.stop()
+                raise AgentError(f"CRIU cannot serve the pages: {log or said or 'it does not begin'}", "ECRIU")
             time.sleep(0.002)
 
     def keep(self) -> None:
@@ -65,9 +65,10 @@ class PageService:
             last = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
             raise AgentError(f"not all pages arrived: {last or 'their service was lost'}", "ECRIU")
 
-    def stop(self) -> None:
-        """End the service at once, whoever lives on it."""
-        self._process.communicate()
+    def stop(self) -> str:
+        """End the service at once, whoever lives on it; returns what it said last."""
+        _, said = self._process.communicate()
+        return said.decode("utf-8", "replace").strip().rpartition("\n")[2]
 
 
 def run() -> None:

@@ -6,7 +6,6 @@ network namespace that has nothing else, and the one connection to it is handed 
 
 from __future__ import annotations
 
-import array
 import fcntl
 import os
 import socket
@@ -28,6 +27,7 @@ _CHUNK = 256 << 10
 _SOCKET = "pages"
 _SET_FLAGS = 0x8914
 _UP = 1
+_HANDLE = struct.Struct("i")
 _FLAGS = struct.Struct("16sh14x")
 
 
@@ -48,7 +48,7 @@ def offer(work: str) -> socket.socket:
 def hand_over(listener: socket.socket, connection: socket.socket) -> None:
     """Wait for the one who takes the connection, and give it away."""
     with connection, listener, listener.accept()[0] as taker:
-        handle = array.array("i", [connection.fileno()])
+        handle = _HANDLE.pack(connection.fileno())
         taker.sendmsg([b"."], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handle)])
 
 
@@ -56,10 +56,10 @@ def take(work: str) -> socket.socket:
     """Wait for the connection, and take it. Raises `ConnectionError` where none comes any more."""
     with socket.socket(socket.AF_UNIX) as giver:
         giver.connect(os.path.join(work, _SOCKET))
-        _, given, _, _ = giver.recvmsg(1, socket.CMSG_SPACE(array.array("i").itemsize))
+        _, given, _, _ = giver.recvmsg(1, socket.CMSG_SPACE(_HANDLE.size))
     if not given:
         raise ConnectionError("the page connection was never made")
-    return socket.socket(fileno=array.array("i", given[0][2])[0])
+    return socket.socket(fileno=_HANDLE.unpack(given[0][2])[0])
 
 
 def join(connection: socket.socket, source: int, output: int, lost: Callable[[], object]) -> None:
