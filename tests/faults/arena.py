@@ -71,18 +71,20 @@ class Arena:
             node.set_rate(None)
             if node.image:
                 node.free_disk()
-            if not _command_runs(node, "dockerd"):
+            if not _running(node, "dockerd"):
                 node.start_dockerd()
             wait_until(partial(_settled, node), 20, "the containers that Docker restarts had settled")
 
 
 def _empty(node: Node) -> None:
-    for pid in agents(node):  # after a cut the sshd of the host does not know for hours that nobody is there any more
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
     docker = node.docker
     for each in docker.containers(all=True):
         docker.remove_container(each["Id"], force=True, v=True)
+    # After a cut the host's sshd does not know for hours that nobody is there any more; and a dockerd that was killed
+    # leaves processes behind that hold the ports of its containers.
+    for pid in (*agents(node), *_running(node, "docker-proxy")):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     for network in docker.networks(filters={"type": "custom"}):
         docker.remove_network(network["Id"])
     for volume in docker.volumes()["Volumes"] or ():
@@ -93,8 +95,8 @@ def _empty(node: Node) -> None:
     node.output(["rm", "-rf", _RECORDS, _RUN])
 
 
-def _command_runs(node: Node, name: str) -> bool:
-    return any(_comm(process.pid) == name for process in node.group.processes())
+def _running(node: Node, name: str) -> list[int]:
+    return [process.pid for process in node.group.processes() if _comm(process.pid) == name]
 
 
 def _comm(pid: int) -> str:

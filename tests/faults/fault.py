@@ -76,10 +76,9 @@ _NEEDS = {"agent killed": "create", "keeper killed": "claim"}
 """Before that phase there is none."""
 
 _KILLS_CONTAINERS = ("dockerd killed", "dockerd stays dead", "host rebooted", "host gone")
-"""Docker itself brings back only what is to restart always."""
+"""Docker itself brings back only what is to restart always: `unless-stopped` does not outlive a dockerd that crashed."""
 
-_ALWAYS = ("always", "unless-stopped")
-_POLICIES = (*_ALWAYS, "no", "on-failure:3")
+_POLICIES = ("always", "unless-stopped", "no", "on-failure:3")
 _USERS = ("root",) * 4 + ("mover",)
 
 
@@ -138,7 +137,7 @@ def draw(seed: str) -> Iterator[Fault]:
 
 def _one(random: Random, number: int, variant: str, what: tuple[str, str]) -> Fault:
     kind, side = what
-    policies = _ALWAYS if kind in _KILLS_CONTAINERS else _POLICIES
+    policies = ("always",) if kind in _KILLS_CONTAINERS else _POLICIES
     boundary = random.choice(boundaries(variant, _NEEDS.get(kind, ""))) if random.random() < 0.6 else None
     moves_image = boundary is not None and boundary[1] in _IMAGE and variant != "export-import"
     return Fault(
