@@ -76,7 +76,7 @@ _NEEDS = {"agent killed": "create", "keeper killed": "claim"}
 """Before that phase there is none."""
 
 _KILLS_CONTAINERS = ("dockerd killed", "dockerd stays dead", "host rebooted", "host gone")
-"""Docker itself brings back only what is to restart always: `unless-stopped` does not outlive a dockerd that crashed."""
+"""Docker brings back only what is to restart always: `unless-stopped` does not outlive a dockerd that crashed."""
 
 _POLICIES = ("always", "unless-stopped", "no", "on-failure:3")
 _USERS = ("root",) * 4 + ("mover",)
