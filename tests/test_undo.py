@@ -91,8 +91,34 @@ def test_a_source_that_its_keeper_has_brought_back_is_left_alone() -> None:
     move.custody.reclaim = lambda: True  # type: ignore[method-assign]
     undo.bring_back(move)
     assert isinstance(move.source, FakeHost)
-    assert not {"stop", "start", "set_restart_policy"} & set(move.source.docker.calls)
+    assert not {"stop", "start"} & set(move.source.docker.calls)
     assert move.custody.record.stage == "restored"
+
+
+@pytest.mark.parametrize("late", ["policy", "stop", "pause"])
+def test_a_request_that_arrives_after_the_keeper_has_brought_the_source_back_is_undone(late: str) -> None:
+    move = under_way("released", freeze=late == "pause")
+    docker = move.source.docker
+    requests = {
+        "policy": lambda: docker.set_restart_policy(ID, {"Name": "no"}),
+        "stop": lambda: docker.stop(ID),
+        "pause": lambda: docker.pause(ID),
+    }
+    requests[late]()
+    move.custody.reclaim = lambda: True  # type: ignore[method-assign]
+    undo.bring_back(move)
+    assert status(move) == "running"
+    assert docker.inspect_container(ID)["HostConfig"]["RestartPolicy"]["Name"] == "always"
+
+
+@pytest.mark.parametrize("stage", ["fenced", "stopping", "released"])
+def test_a_source_that_another_migration_has_moved_away_since_is_not_started(stage: Stage) -> None:
+    move = under_way(stage)
+    move.source.docker.stop(ID)
+    move.source.docker.rename(ID, "web.moved-to.elsewhere.deadbeef")
+    with pytest.raises(ConflictError, match="another migration has moved web away from old since"):
+        undo.bring_back(move)
+    assert move.source.docker.inspect_container(ID)["State"]["Status"] == "exited"
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -5,6 +5,7 @@ TransshipError                  exit  our own bug, if nothing below fits: 1
 |-- RefusedError                   3  something forbids it; nothing was touched
 |   |-- PreflightError                 a finding of the plan
 |   |-- LockedError                    another move of the same things is under way
+|   |-- EndedError                     somebody else has ended the migration
 |   `-- HostError                      a host cannot be used
 |       |-- UnreachableError               no connection
 |       |-- HostKeyError                   the host is not the one that is known by this name
@@ -61,6 +62,10 @@ class PreflightError(RefusedError):
 
 class LockedError(RefusedError):
     """Another move holds the container, a volume or the name that this one needs."""
+
+
+class EndedError(RefusedError):
+    """Somebody else has ended the migration since this process last heard of it: nobody may act for it any more."""
 
 
 class HostError(RefusedError):

@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Self
 
-from transship.errors import TransferError, TransshipError
+from transship.errors import NeedsRecoveryError, TransferError, TransshipError
 from transship.hosts.base import Host, Json
 from transship.hosts.facts import RootAccess
 from transship.hosts.keeper import LEASE_S, Keeper, Side, start_keeper
@@ -18,6 +18,9 @@ WAIT_S = 60.0
 """How long a keeper that acts on its own is waited for: a container's grace period may be part of that."""
 
 _LOOK_S = 0.2
+
+_SERVES: frozenset[Stage | None] = frozenset({"forward", "committed"})
+"""Where these are written down on the target's host, it serves without, or in spite of, this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +99,19 @@ class Ledger:
         self._journal.note(self.record.id, step, event, at)
 
     def revoke(self) -> None:
-        """See `Custody`."""
-        self._regain("target")
+        """See `Custody`.
+
+        Raises `NeedsRecoveryError` where the target has served on its own since its keeper was lost: what it has
+        written since is nobody's to throw away.
+        """
+        self._regain("target", "fenced")
         self._write("target", stage="fenced")
 
     def reclaim(self) -> bool:
-        """See `Custody`. From now on the source's keeper brings it back if this process is lost."""
+        """See `Custody`. From now on the source's keeper brings it back if this process is lost.
+
+        Raises `EndedError` where somebody else has ended the migration: it is no business of this process any more.
+        """
         if self._regain("source") == "restored":
             return True
         self._write("source", stage="fenced" if self.record.stage == "fenced" else "stopping")
@@ -166,10 +176,11 @@ class Ledger:
         record = self.record if stage is None else replace(self.record, stage=stage)
         self._keepers[side].write(dict(to_json(record)))
 
-    def _regain(self, side: Side) -> Stage | None:
-        """Have a keeper that answers. Returns the stage that a lost one has left on its host; None if none was lost.
+    def _regain(self, side: Side, stage: Stage | None = None) -> Stage | None:
+        """Have a keeper that answers, and goes on from `stage` (or the record's).
 
-        A lost keeper may still be at work: that is waited for.
+        Returns the stage that a lost one has left on its host; None if none was lost. A lost keeper may still be at
+        work: that is waited for.
         """
         post, lost = self._posts[side], self._keepers.get(side)
         if lost is None or not lost.lost:
@@ -178,7 +189,10 @@ class Ledger:
         with ExitStack() as undo:
             keeper = undo.enter_context(start_keeper(post.host, post.root or "none"))
             found = self._left_by(keeper)
-            keeper.keep(dict(to_json(self.record)), side, post.locks, WAIT_S)
+            if side == "target" and stage == "fenced" and found in _SERVES:
+                raise NeedsRecoveryError(f"{post.host.name} serves by itself since the connection to it was lost")
+            record = replace(self.record, stage=stage or self.record.stage)
+            keeper.keep(dict(to_json(record)), side, post.locks, WAIT_S)
             undo.pop_all()
         self._keepers[side] = keeper
         return found

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from transship.errors import HostError, NeedsRecoveryError, NotFoundError, UnhealthyError
+from transship.errors import EndedError, HostError, NeedsRecoveryError, NotFoundError, UnhealthyError
 from transship.hosts.agent import start_agent
 from transship.hosts.base import Docker, Host, Json
 from transship.hosts.facts import RootAccess, observe_host
@@ -26,10 +26,14 @@ _NEVER = "0001-01-01"
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One host of a migration. Without `host` it cannot be reached; `root` is how a keeper becomes root there."""
+    """One host of a migration. Without `host` it cannot be reached, and `why` says for what reason.
+
+    `root` is how a keeper becomes root there; None where none can.
+    """
 
     host: Host | None = None
     root: RootAccess | None = None
+    why: str = ""
 
 
 Sites = Mapping[Side, Site]
@@ -98,9 +102,10 @@ def _seen(where: Site, stored: tuple[Record | None, bool], inspect: Callable[[Do
         found = inspect(where.host.docker)
     except NotFoundError:
         return seen
-    state = found["State"]
+    state, policy = found["State"], found["HostConfig"].get("RestartPolicy") or {}
     return replace(
         seen,
+        policy=policy.get("Name") or "",
         present=True,
         state=str(state["Status"]),
         ran=not str(state.get("StartedAt") or _NEVER).startswith(_NEVER),
@@ -111,8 +116,8 @@ def _seen(where: Site, stored: tuple[Record | None, bool], inspect: Callable[[Do
 def carry_out(found: Situation, sites: Sites, journal: Journal, recorder: Recorder, told: Told) -> Decision:
     """Do what was decided, under the migration's locks; return what was decided when they were held.
 
-    Raises `NeedsRecoveryError` where things have changed so that a person must say something first, and the error of
-    an action that failed. Then it may be carried out again.
+    Raises `NeedsRecoveryError` where things have changed since so that something else would be done, which nobody has
+    agreed to, and the error of an action that failed. Then it may be carried out again.
     """
     record = found.record
     posts = {side: Post(each.host, each.root, _locks(record, side)) for side, each in sites.items() if each.host}
@@ -121,15 +126,24 @@ def carry_out(found: Situation, sites: Sites, journal: Journal, recorder: Record
         if seen.stage:
             stages[side] = seen.stage  # type: ignore[index]
     with Ledger(record, journal, posts) as ledger:
-        ledger.take_over(stages)
+        try:
+            ledger.take_over(stages)
+        except EndedError:  # while it was thought about; the stages that are written down now say so
+            found = look(record, sites, told)
+            if found.decision.kind != "nothing":
+                raise
+            return carry_out(found, sites, journal, recorder, told)
         now = look(record, sites, told)
         ours = [replace(seen, held=False) for seen in (now.source, now.target)]
         decision = decide(record, ours[0], ours[1], told)
-        if decision.kind in {"ask", "wait"}:
-            raise NeedsRecoveryError(decision.why, hint="transship status shows what has changed")
+        if decision.kind not in {found.decision.kind, "nothing"}:
+            raise NeedsRecoveryError(
+                f"things have changed since it was looked at: {decision.why}",
+                hint=f"transship status {record.id} shows what would be done now",
+            )
         hands = _Hands(record, ledger, sites, recorder)
-        for action in decision.actions:
-            with recorder.phase(action):
+        for action, words in zip(decision.actions, decision.in_words(record), strict=True):
+            with recorder.phase(action, words):
                 hands.do(action)
         if "end" in decision.actions:
             outcome = "moved" if decision.kind == "finish" else "rolled-back"

@@ -31,6 +31,9 @@ CLEANING_S = 15.0
 
 _AGAIN_S = 0.2
 
+_RETIRED = re.compile(r"\.moved-to\.[^/]*\.[0-9a-f]{8}$")
+"""How the name ends that a migration gives to the container that it has moved away."""
+
 Answer = TypeVar("Answer")
 
 
@@ -63,9 +66,10 @@ def bring_back(move: Move) -> None:
     if record.stage in {"released", "committed", "forward"}:
         patiently(custody.revoke)
         patiently(lambda: stop_target(move.target.docker, record))
-    if not patiently(custody.reclaim):  # else its keeper was quicker
-        with move.recorder.phase("restart", "the source serves again"):
-            patiently(lambda: restore_source(move.source.docker, record, told_to_stop=record.stage != "fenced"))
+    # Where its keeper was quicker it serves, unless a request of ours arrived later than that: no second stop then.
+    told_to_stop = not patiently(custody.reclaim) and record.stage != "fenced"
+    with move.recorder.phase("restart", "the source serves again"):
+        patiently(lambda: restore_source(move.source.docker, record, told_to_stop=told_to_stop))
     patiently(custody.settle)
 
 
@@ -80,17 +84,27 @@ def restore_source(docker: Docker, record: Record, *, told_to_stop: bool) -> Non
     """The source runs as before, under its name and with its restart policy.
 
     A stop or freeze that was cut off may still be under way: it is asked for again, which waits for its end.
+    Raises `ConflictError` where another migration has retired it since: then the container serves elsewhere.
     """
+    name = str(docker.inspect_container(record.container_id)["Name"]).removeprefix("/")
+    if _RETIRED.search(name) and name not in {record.container, record.retired_name}:
+        raise ConflictError(
+            f"another migration has moved {record.container} away from {record.source.name} since: it is {name} there",
+            hint="transship history, where that was begun, tells where it serves",
+        )
     if record.running and told_to_stop:
         if record.freeze:
             _thaw(docker, record.container_id)
         else:
             docker.stop(record.container_id)
     # One that nobody told to stop may have ended with its host or its daemon while its policy was off.
-    if record.running and not docker.inspect_container(record.container_id)["State"]["Running"]:
+    state = docker.inspect_container(record.container_id)["State"]
+    if record.running and state["Paused"]:
+        docker.unpause(record.container_id)
+    elif record.running and not state["Running"]:
         docker.start(record.container_id)
     docker.set_restart_policy(record.container_id, record.restart_policy)
-    if docker.inspect_container(record.container_id)["Name"] != f"/{record.container}":
+    if name != record.container:
         docker.rename(record.container_id, record.container)  # its keeper had given it a name that warns
 
 

@@ -88,6 +88,24 @@ def test_what_is_on_duty_is_on_disk(desk: Desk) -> None:
     assert list((desk.folder / "run" / "locks").iterdir()) == []
 
 
+def test_who_slept_while_it_was_ended_cannot_take_it_up_again(desk: Desk) -> None:
+    desk.guard()
+    desk.ask("end", outcome="moved", detail="")
+    answer = desk.ask("guard", record=a_record(stage="released"), **TERMS)
+    assert answer["code"] == "EENDED"
+    assert json.loads(desk.file().read_text())["stage"] == "ended"
+    assert list((desk.folder / "run" / "locks").iterdir()) == []
+    desk.guard(stage="ended")
+
+
+def test_a_record_that_cannot_be_read_is_written_anew(desk: Desk) -> None:
+    desk.guard()
+    desk.ask("end", outcome="moved", detail="")
+    desk.file().write_text("noise")
+    desk.guard()
+    assert json.loads(desk.file().read_text())["stage"] == "preparing"
+
+
 REFUSED: list[tuple[str, Any]] = [
     ("id", "../x"),
     ("id", ""),

@@ -146,6 +146,8 @@ class Keeper:
     def _begin(self, record: dict[str, Any], migration: str) -> None:
         """Have the record on disk, and space for its end. What was begun already goes on without that, too."""
         is_new = migration + ".json" not in self._files.names()
+        if not is_new and record["stage"] != "ended" and self._has_ended(migration):
+            raise AgentError(f"the migration {migration} has ended", "EENDED")
         self._files.write(record)
         try:
             self._files.reserve(migration)
@@ -153,6 +155,13 @@ class Keeper:
             if is_new:
                 self._files.forget(migration)
                 raise
+
+    def _has_ended(self, migration: str) -> bool:
+        """Whether somebody has ended it: who slept meanwhile must not take it up again."""
+        try:
+            return bool(self._files.read(migration + ".json")["stage"] == "ended")
+        except AgentError:  # what cannot be read says nothing
+            return False
 
     def _write(self, request: dict[str, Any]) -> dict[str, Any]:
         """Write the `record` of the same migration anew, durably."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Literal, Self
 
-from transship.errors import HostError, LockedError, StepError, TransferError
+from transship.errors import EndedError, HostError, LockedError, StepError, TransferError
 from transship.hosts.agent import Agent, Message, Value, checked, start_agent
 from transship.hosts.base import Host, Json
 from transship.hosts.facts import RootAccess
@@ -27,6 +27,7 @@ _ANSWER_S = 30.0
 """How long an answer may take that is given when something is on disk: the disk may be busy with what is moved."""
 
 _CODE_LOCKED = "ELOCKED"
+_CODE_ENDED = "EENDED"
 _LEAVE_S = 2.0
 
 
@@ -82,12 +83,18 @@ class Keeper:
         """Take all `locks` of this host and write the `record` there. From here on the keeper is on duty.
 
         A lock is any text: `container:ID`, `volume:NAME`, `name:NAME`. One more is taken for the migration itself.
-        Raises `LockedError` where one is still held by another move after `patience_s` seconds; then none is taken.
+        Raises `LockedError` where one is still held by another move after `patience_s` seconds, and `EndedError` where
+        the host's own record says that the migration has ended, and `record` does not; then none is taken.
         """
         terms = {"side": side, "locks": list(locks), "lease": self._lease_s, "patience": patience_s}
         answer = self._ask(_Call("guard", {"record": record, **terms}, _ANSWER_S + patience_s))
         if answer.get("code") == _CODE_LOCKED:
             raise _locked(self.host, answer)
+        if answer.get("code") == _CODE_ENDED:
+            raise EndedError(
+                f"migration {record.get('id')} has been ended by somebody else, as {self.host} knows",
+                hint=f"transship recover {record.get('id')} writes that down here, too",
+            )
         checked(self.host, answer)
 
     def write(self, record: Json) -> None:
