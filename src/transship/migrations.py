@@ -9,7 +9,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from transship.errors import HostError, NeedsRecoveryError, PreflightError, UsageError
+from transship.engine import first_interrupt_only
+from transship.errors import HostError, NeedsRecoveryError, PreflightError, TransshipError, UsageError
 from transship.hosts.base import Host
 from transship.hosts.keeper import Side
 from transship.hosts.open import open_host
@@ -42,11 +43,15 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A migration that has not ended, and in one sentence what runs where. `decision` is what `recover` would do."""
+    """A migration, and in one sentence what runs where. `decision` is what `recover` would do.
+
+    `unreached` says why a host could not be looked at, a sentence each.
+    """
 
     record: Record
     sentence: str
     decision: Decision
+    unreached: tuple[str, ...] = ()
 
 
 def history(reach: Reach, *, limit: int = 50) -> list[Entry]:
@@ -63,8 +68,10 @@ def status(reach: Reach, migration: str = "") -> list[Status]:
     with Journal.open(reach.state) as journal, _connections(reach) as hosts:
         found = []
         for record in _records(journal, hosts, migration):
-            seen = look(record, hosts.sites(record))
-            found.append(Status(record, explain(record, seen.source, seen.target), seen.decision))
+            sites = hosts.sites(record)
+            seen = look(record, sites)
+            unreached = tuple(each.why for each in sites.values() if each.why)
+            found.append(Status(record, explain(record, seen.source, seen.target), seen.decision, unreached))
         return found
 
 
@@ -86,50 +93,86 @@ def recover(
     """End what was cut off: everything that has not ended, or the one that is named.
 
     `agreed` is asked before anything is done. `only_back`: the source shall serve, and nothing be finished. Returns
-    what was decided, each; twice changes nothing more.
+    what was decided, each; twice changes nothing more. Where all are meant, one that cannot be ended keeps none of the
+    others from it, and one that is under way is left alone; the error that is raised when all were tried says what
+    every one said, and its `result` is what would have been returned.
 
     Raises:
-        UsageError: nothing is known of the one that is named.
+        UsageError: nothing is known of the one that is named, or something is told without naming one.
         PreflightError: `agreed` said no, or it can only be finished; nothing was touched.
-        NeedsRecoveryError: it is under way, or a person must say something first; the message says what.
+        NeedsRecoveryError: it is under way, or a person must say something first, and the message says what; or
+            Ctrl-C came.
         TransshipError: of the action that failed; then it may be called again.
 
     """
+    if told != NOTHING_TOLD and not migration:
+        raise UsageError("what is told holds for one migration: say which", hint="transship status lists them")
     recorder = Recorder(listeners=[] if listener is None else [listener])
-    ended = []
-    with Journal.open(reach.state) as journal, _connections(reach) as hosts:
+    ended: list[Situation] = []
+    failed: list[TransshipError] = []
+    with _interruptible(), Journal.open(reach.state) as journal, _connections(reach) as hosts:
         for record in _records(journal, hosts, migration):
             sites = hosts.sites(record)
-            found = look(record, sites, told)
-            if only_back and found.decision.kind == "finish":
-                raise _too_late(record)
-            _refuse(found, agreed)
-            if found.decision.actions:
-                found = replace(found, decision=carry_out(found, sites, journal, recorder, told))
-            ended.append(found)
+            try:
+                found = look(record, sites, told)
+                if found.decision.kind == "wait" and not migration:
+                    continue
+                _refuse(found, agreed, only_back=only_back)
+                if found.decision.actions:
+                    found = replace(found, decision=carry_out(found, sites, journal, recorder, told))
+                ended.append(found)
+            except TransshipError as error:
+                failed.append(error)
+    if failed:
+        raise _together(failed, ended)
     return ended
 
 
-def _too_late(record: Record) -> PreflightError:
-    return PreflightError(
-        f"{record.arriving} serves on {record.target.name} already, and may have written data there",
-        hint=f"transship recover {record.id} ends the move; transship switch-back {record.id} then returns with all "
-        "data",
-    )
+def _together(failed: Sequence[TransshipError], ended: Sequence[Situation]) -> TransshipError:
+    """One error that says what all say, of the worst one's class."""
+    worst = max(failed, key=lambda each: each.exit_code)
+    error = type(worst)("; ".join(map(str, failed)), hint="; ".join(filter(None, (each.hint for each in failed))))
+    error.__cause__ = worst
+    error.result = tuple(ended)
+    return error
 
 
-def _refuse(found: Situation, agreed: Callable[[Situation], bool]) -> None:
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C (or SIGTERM, or the end of the terminal) ends it in order: what is locked is let go."""
+    with first_interrupt_only():
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            raise NeedsRecoveryError("interrupted", hint="transship recover goes on from there") from error
+
+
+def _refuse(found: Situation, agreed: Callable[[Situation], bool], *, only_back: bool) -> None:
+    """Raise what keeps it from being ended, if anything does."""
     decision, record = found.decision, found.record
+    if only_back and (decision.kind == "finish" or found.outcome.startswith("moved")):
+        raise PreflightError(
+            f"{record.container} was handed over to {record.target.name} already, and may have written data there",
+            hint=f"transship recover {record.id} ends the move; transship switch-back {record.id} then returns with "
+            "all data",
+        )
     if decision.kind == "wait":
         raise NeedsRecoveryError(
-            decision.why, hint=f"it was begun by {record.coordinator}; when that one is lost it ends within seconds"
+            f"migration {record.id} of {record.container}: {decision.why}",
+            hint=f"it was begun by {record.coordinator}: Ctrl-C there takes it back; if that process is lost, it ends "
+            "within seconds",
         )
     if decision.kind == "ask":
-        offers = " or ".join(decision.offers)
-        hint = f"transship recover {record.id} {offers} decides it" if offers else ""
-        raise NeedsRecoveryError(f"migration {record.id} of {record.container}: {decision.why}", hint=hint)
+        choices = (
+            f"transship recover {record.id} {offer}: {meaning}" for offer, meaning in decision.choices(record).items()
+        )
+        raise NeedsRecoveryError(
+            f"migration {record.id} of {record.container}: {decision.why}", hint="; ".join(choices)
+        )
     if decision.actions and not agreed(found):
-        raise PreflightError(f"nobody agreed to recover migration {record.id}; nothing was touched")
+        raise PreflightError(
+            f"nobody agreed to recover migration {record.id}; nothing was touched", hint="--yes says yes beforehand"
+        )
 
 
 class _Connections:
@@ -156,19 +199,20 @@ class _Connections:
     def _site(self, end: End) -> Site:
         if end.daemon in self._by_daemon:
             return self._by_daemon[end.daemon]
-        try:
-            found = self._by_address.get(end.name) or self._connect(end.name)
-        except (HostError, UsageError):
-            return Site()
+        if end.name not in self._by_address:
+            try:
+                self._connect(end.name)
+            except (HostError, UsageError) as error:
+                self._by_address[end.name] = Site(why=str(error))
         # Another machine may call another host by this name.
-        return self._by_daemon.get(end.daemon, Site()) if found.host else found
+        other = f"{end.name} is another Docker daemon from here than the migration's: name its host with --host"
+        return self._by_daemon.get(end.daemon) or Site(why=self._by_address[end.name].why or other)
 
-    def _connect(self, address: str) -> Site:
+    def _connect(self, address: str) -> None:
         host = self._stack.enter_context(self._reach.open(address))
         found = site(host)
         self._by_address[address] = found
         self._by_daemon[str(host.docker.info()["ID"])] = found
-        return found
 
 
 @contextmanager

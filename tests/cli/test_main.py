@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from transship.cli.main import run
+from transship.cli.main import fail, run
+from transship.errors import NeedsRecoveryError, PreflightError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -39,3 +40,16 @@ def test_without_json_nothing_of_it_is_on_stdout(
     with pytest.raises(SystemExit):
         run()
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(UsageError("x"), "refused"), (PreflightError("x"), "refused"), (NeedsRecoveryError("x"), "needs-recovery")],
+)
+def test_a_machine_is_told_what_kind_of_end_it_was(
+    capsys: pytest.CaptureFixture[str], error: UsageError | PreflightError | NeedsRecoveryError, outcome: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        fail(error, as_json=True)
+    assert ended.value.code == error.exit_code
+    assert json.loads(capsys.readouterr().out)["outcome"] == outcome

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.journal.records import record
+from tests.journal.records import made, record
 from transship.journal.decision import NOTHING_TOLD, Action, Decision, Seen, Told
 from transship.journal.recovery import decide, explain
 from transship.plan.record import STAGES, Record, Stage
@@ -312,6 +312,30 @@ def test_actions_and_reasons_name_the_hosts_and_the_container() -> None:
         "rename web on ssh://a to web.moved-to.b.0badcafe",
         "write down wherever it is known that the migration has ended",
     )
+
+
+def test_a_container_that_was_there_before_is_not_said_to_be_removed() -> None:
+    returning = record(stage="stopping", made=replace(made(), revived="web.moved-to.a.1"))
+    (back,) = (word for word in decide(returning, RUNS, STOPPED).in_words(returning) if "ssh://b" in word)
+    assert back == "call web on ssh://b web.moved-to.a.1 again, and remove only what the migration made beside it"
+    question = decide(returning, RUNS, RUNS)
+    assert "set aside, not removed" in question.choices(returning)["--keep source"]
+
+
+def test_every_offer_says_what_it_means() -> None:
+    question = found("released", STOPPED, AWAY)
+    assert question.choices(record()) == {
+        "--target-is-lost": "only if you know that ssh://b, or its disk, is gone for good"
+    }
+    assert tuple(found("released", RUNS, RUNS).choices(record())) == ("--keep source", "--keep target")
+
+
+def test_an_ended_migration_warns_of_no_copy_that_was_moved_on_since() -> None:
+    ended = record(stage="ended", outcome="moved")
+    assert "WARNING" not in explain(ended, RUNS, STOPPED)
+    assert "WARNING" not in explain(record(stage="ended", outcome="rolled-back"), STOPPED, RUNS)
+    assert explain(ended, RUNS, RUNS).startswith("WARNING: two copies run")
+    assert decide(ended, RUNS, STOPPED).why == "It has ended: moved."
 
 
 def test_status_warns_of_a_copy_that_should_not_run() -> None:

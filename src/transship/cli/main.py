@@ -12,7 +12,7 @@ from transship.cli.migrations import abort_command, history_command, recover_com
 from transship.cli.move import move_command, plan_command, switch_back_command
 from transship.cli.say import say
 from transship.cli.settings import Settings
-from transship.errors import TransshipError, UsageError
+from transship.errors import NeedsRecoveryError, RefusedError, TransshipError, UsageError
 from transship.result import MoveResult
 
 HELP = """Move a running Docker container from one host to another over SSH.
@@ -28,6 +28,13 @@ Examples:
 Exit codes: 0 done; 2 wrong words; 3 refused, nothing was touched; 4 failed and undone, the source runs again;
 5 moved, but the source could not be retired; 6 cut off, what runs where must be looked at; 7 the lab failed.
 """
+
+_OUTCOMES = {
+    UsageError.exit_code: "refused",
+    RefusedError.exit_code: "refused",
+    NeedsRecoveryError.exit_code: "needs-recovery",
+}
+"""What a machine is told of an error that is not the end of a move."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP, pretty_exceptions_enable=False)
 app.command("move")(move_command)
@@ -99,6 +106,7 @@ def fail(error: TransshipError, *, as_json: bool) -> NoReturn:
     if error.hint:
         say(f"  {error.hint}", err=True)
     if as_json:
-        known = error.result.to_json() if isinstance(error.result, MoveResult) else {"outcome": "refused"}
+        other = {"outcome": _OUTCOMES.get(error.exit_code, "failed")}
+        known = error.result.to_json() if isinstance(error.result, MoveResult) else other
         say(json.dumps({**known, "error": str(error), "hint": error.hint}))
     sys.exit(error.exit_code)

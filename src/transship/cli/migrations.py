@@ -36,9 +36,16 @@ Keep = Annotated[str, typer.Option(metavar="source|target", help="Which copy to 
 def status_command(context: typer.Context, migration: AnyId = "", *, host: At = None, as_json: AsJson = False) -> None:
     """Say what is under way or was cut off, what runs where, and what recover would do. Changes nothing.
 
-    For example: transship status; from another machine: transship status --host ssh://root@old.example.org
+    Examples:
+      transship status
+      transship status 3f2a --json
+      transship status --host ssh://root@old --host ssh://root@new
 
-    Exit codes: 0 all was said; 2 wrong words; 3 a host that was named, or the journal, cannot be used.
+    Exit codes:
+      0  all was said
+      2  wrong words
+      3  a host that was named, or the journal, cannot be used
+
     """
     from transship import migrations  # noqa: PLC0415 - Docker's SDK takes a while to import, and --help must not wait
     from transship.cli import output, reports  # noqa: PLC0415
@@ -58,7 +65,15 @@ def history_command(
 ) -> None:
     """List what this machine has moved: when, how it ended, and what had been predicted.
 
-    Exit codes: 0 all was said; 3 the journal cannot be read.
+    Examples:
+      transship history --limit 5
+      transship history --json
+
+    Exit codes:
+      0  all was said
+      2  wrong words
+      3  the journal cannot be read
+
     """
     from transship import migrations  # noqa: PLC0415 - see above
     from transship.cli import output, reports  # noqa: PLC0415
@@ -83,10 +98,21 @@ def recover_command(  # noqa: PLR0913 - the words of the command
 ) -> None:
     """End what was cut off: look at both hosts, decide, say why, and act. Twice changes nothing more.
 
-    For example: transship recover; transship recover 3f2a --keep target
+    Without ID: all that was cut off. What you tell (a host that is lost, a copy to keep) holds for one.
 
-    Exit codes: 0 nothing is left to do; 2 wrong words; 3 nobody agreed, nothing was touched; 4 an action failed; 6 it
-    is under way, or must be decided by you: the message says what to say.
+    Examples:
+      transship recover
+      transship recover 3f2a --yes
+      transship recover 3f2a --keep target
+      transship recover --host ssh://root@old --host ssh://root@new
+
+    Exit codes:
+      0  nothing is left to do
+      2  wrong words
+      3  nobody agreed, or a host or the journal cannot be used
+      4  an action failed; it may be tried again
+      6  it is under way, was interrupted, or must be decided by you
+
     """
     _recover(context, (migration, host, yes, as_json), _told(source_is_lost, target_is_lost, keep))
 
@@ -96,10 +122,17 @@ def abort_command(
 ) -> None:
     """Take back a move that was cut off: the source serves, and the target keeps nothing of it.
 
-    For example: transship abort 3f2a
+    Examples:
+      transship abort 3f2a
+      transship abort 3f2a --yes --host ssh://root@old --host ssh://root@new
 
-    Exit codes: 0 nothing is left of it; 2 wrong words; 3 nobody agreed, or it serves on the target already; 4 an action
-    failed; 6 it is under way, or must be decided by you.
+    Exit codes:
+      0  nothing is left of it
+      2  wrong words
+      3  nobody agreed, the target has taken over, or a host cannot be used
+      4  an action failed; it may be tried again
+      6  it is under way, was interrupted, or must be decided by you
+
     """
     _recover(context, (migration, host, yes, as_json), None)
 
@@ -107,6 +140,7 @@ def abort_command(
 def _recover(context: typer.Context, words: tuple[str, list[str] | None, bool, bool], told: "Told | None") -> None:
     from transship import migrations  # noqa: PLC0415 - see above
     from transship.cli import output, reports  # noqa: PLC0415
+    from transship.errors import TransshipError  # noqa: PLC0415
     from transship.journal.decision import NOTHING_TOLD  # noqa: PLC0415
 
     migration, host, yes, as_json = words
@@ -118,16 +152,21 @@ def _recover(context: typer.Context, words: tuple[str, list[str] | None, bool, b
                 reports.print_situation(screen, found)
                 return yes or (screen.is_interactive and confirmed())
 
-        done = migrations.recover(
-            _reach(context, host),
-            migration,
-            told=told or NOTHING_TOLD,
-            only_back=told is None,
-            agreed=agreed,
-            listener=progress.show,
-        )
+        try:
+            done = migrations.recover(
+                _reach(context, host),
+                migration,
+                told=told or NOTHING_TOLD,
+                only_back=told is None,
+                agreed=agreed,
+                listener=progress.show,
+            )
+        except TransshipError as error:
+            if not as_json and isinstance(error.result, tuple) and error.result:
+                reports.print_recovered(screen, error.result)
+            raise
     if as_json:
-        output.print_json({"migrations": [reports.situation_as_json(each) for each in done]})
+        output.print_json(reports.recovered_as_json(done))
     else:
         reports.print_recovered(screen, done)
 

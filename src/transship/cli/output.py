@@ -18,6 +18,8 @@ from transship.plan.findings import Finding
 from transship.result import MoveResult, outage
 
 BAR_CELLS = 36
+_LONG_S = 100.0
+"""From here on tenths of a second say nothing."""
 _MARKS = {"error": ("✗", "bold red"), "warning": ("!", "bold yellow"), "note": ("·", "dim")}
 
 
@@ -167,6 +169,20 @@ def _bar(start: float, seconds: float, total: float, cell: str) -> str:
     scale = BAR_CELLS / max(total, 1e-9)
     first = min(int(start * scale), BAR_CELLS - 1)
     return " " * first + cell * max(1, min(round(seconds * scale), BAR_CELLS - first))
+
+
+def seconds(value: float) -> str:
+    """A length of time for people."""
+    return f"{value:.{_digits(value)}f} s"
+
+
+def span(low: float, high: float) -> str:
+    """Two bounds of a length of time, in seconds."""
+    return f"{low:.{_digits(high)}f}-{high:.{_digits(high)}f}"
+
+
+def _digits(largest: float) -> int:
+    return 1 if largest < _LONG_S else 0
 
 
 def size(count: int) -> str:

@@ -7,15 +7,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from transship.cli.output import line, print_findings, size
+from transship.cli.output import line, print_findings, seconds, size, span
 from transship.cli.say import printable
 from transship.plan.advise import Advice, Judged
 from transship.plan.interval import Interval
 from transship.plan.predict import Prediction
 from transship.plan.steps import Plan
 
-_LONG_S = 100.0
-"""From here on tenths of a second say nothing."""
 _STYLES = {"chosen": "bold green", "possible": "", "lossy": "yellow", "ruled-out": "dim"}
 _WORDS = {"chosen": "chosen", "possible": "possible", "lossy": "with a loss", "ruled-out": "ruled out"}
 
@@ -82,10 +80,7 @@ def _row(judged: Judged) -> tuple[Text, ...]:
 
 
 def _seconds(value: Interval | None) -> str:
-    if value is None:
-        return "unknown"
-    digits = 1 if value.high < _LONG_S else 0
-    return f"{value.likely:.{digits}f} s ({value.low:.{digits}f}-{value.high:.{digits}f})"
+    return "unknown" if value is None else f"{seconds(value.likely)} ({span(value.low, value.high)})"
 
 
 def _bytes(value: Interval | None) -> str:

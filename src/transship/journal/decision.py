@@ -46,6 +46,18 @@ _WORDS: dict[Action, str] = {
     "end": "write down wherever it is known that the migration has ended",
 }
 
+_GIVEN_BACK = "call {arriving} on {there} {revived} again, and remove only what the migration made beside it"
+"""`clean-target` where the migration has made no container of its own."""
+
+_OFFERED: dict[Offer, str] = {
+    "--source-is-lost": "only if you know that {here}, or its disk, is gone for good",
+    "--target-is-lost": "only if you know that {there}, or its disk, is gone for good",
+    "--keep source": "the copy on {here} is to serve; what the migration made on {there} is removed",
+    "--keep target": "the copy on {there} is to serve; that on {here} is set aside, not removed",
+}
+_OFFERED_BACK = "the copy on {here} is to serve; that on {there} is set aside, not removed"
+"""`--keep source` where the migration has made no container of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -91,13 +103,23 @@ class Decision:
 
     def in_words(self, record: Record) -> tuple[str, ...]:
         """The actions, for a person."""
-        kept = f"rename {record.container} on {record.source.name} to {record.retired_name}"
-        names = {
-            "here": record.source.name,
-            "there": record.target.name,
-            "container": record.container,
-            "arriving": record.arriving,
-            "retire": kept if record.retire == "keep" else f"remove {record.container} on {record.source.name}",
-            "retired_name": record.retired_name,
-        }
-        return tuple(_WORDS[action].format(**names) for action in self.actions)
+        words = _WORDS | ({"clean-target": _GIVEN_BACK} if record.made.revived else {})
+        return tuple(words[action].format_map(_names(record)) for action in self.actions)
+
+    def choices(self, record: Record) -> dict[Offer, str]:
+        """What each offer means, or presumes, for a person."""
+        words = _OFFERED | ({"--keep source": _OFFERED_BACK} if record.made.revived else {})
+        return {offer: words[offer].format_map(_names(record)) for offer in self.offers}
+
+
+def _names(record: Record) -> dict[str, str]:
+    kept = f"rename {record.container} on {record.source.name} to {record.retired_name}"
+    return {
+        "here": record.source.name,
+        "there": record.target.name,
+        "container": record.container,
+        "arriving": record.arriving,
+        "revived": record.made.revived,
+        "retire": kept if record.retire == "keep" else f"remove {record.container} on {record.source.name}",
+        "retired_name": record.retired_name,
+    }

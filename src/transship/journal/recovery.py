@@ -115,7 +115,7 @@ def _heard(seen: Seen) -> Seen:
 
 def _ended(case: _Case) -> Decision | None:
     if case.stages == {"ended"}:
-        return Decision("nothing", "It has ended.")
+        return Decision("nothing", f"It has ended: {case.record.outcome}." if case.record.outcome else "It has ended.")
     if "ended" in case.stages and not (case.source.held or case.target.held):
         return Decision("nothing", "It has ended; that is only to be written down everywhere.", ("end",))
     return None
@@ -370,6 +370,8 @@ def explain(record: Record, source: Seen, target: Seen) -> str:
     said = f"{record.container} {_STATE[case.here]} on {here}, {record.arriving} {_STATE[case.there]} on {there}"
     if source.held or target.held:
         said = f"under way: {said}"
+    if case.stages == {"ended"} and "unknown" not in {case.here, case.there}:
+        return said  # where a later migration has taken it since is none of this one's business
     if case.here == "runs" and moved:
         return f"WARNING: {said}: somebody has started the old copy"
     if case.here in {"frozen", "stopped"} and moved and case.source.policy not in {"", "no"}:
