@@ -185,3 +185,14 @@ def test_times_of_docker_are_compared_whatever_their_precision() -> None:
     assert undo.is_since("2026-01-01T00:00:00.500000001Z", since)
     assert undo.is_since("2026-01-01T02:00:01+02:00", since)
     assert not undo.is_since("2026-01-01T00:00:00Z", since)
+
+
+def test_a_copy_of_an_earlier_migration_is_left_as_that_left_it() -> None:
+    move = under_way("fenced")
+    made, target = move.made, move.target.docker
+    made.revived = "web.moved-to.old.deadbeef"
+    target.set_restart_policy(made.container, {"Name": "always"})
+    for _ in range(2):
+        assert clean_up(move) == []
+        found = target.inspect_container(made.container)
+        assert (found["Name"], found["HostConfig"]["RestartPolicy"]["Name"]) == (f"/{made.revived}", "no")

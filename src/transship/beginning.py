@@ -1,6 +1,7 @@
 """From where a move begins: from nothing, from what an earlier try has left, or from the copy that it goes back to."""
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from transship.errors import NotFoundError, PreflightError
@@ -66,11 +67,19 @@ def _can_go_on(record: Record, seen: Observation, options: MoveOptions, target: 
 
 
 def _resumed(record: Record, target: Host) -> Beginning:
-    """What arrived stays, if it is still there; it is compared, so that it need not be trusted."""
-    try:
-        container = str(find_arrived(target.docker, record)["Id"])
-    except NotFoundError:
-        container = ""
+    """What arrived stays, if it is still there; it is compared, so that it need not be trusted.
+
+    Raises `PreflightError` where somebody has started it: nothing is written below a container that runs.
+    """
+    container = ""
+    with suppress(NotFoundError):
+        found = find_arrived(target.docker, record)
+        if found["State"]["Running"]:
+            raise PreflightError(
+                f"somebody has started {record.arriving} on {target.name}, which an earlier try left there incomplete",
+                hint=f"transship recover {record.id} decides which copy stays",
+            )
+        container = str(found["Id"])
     made = replace(record.made, container=container, creating=bool(container))
     base = Base(frozenset(made.volumes), frozenset(each.path for each in made.provided), container)
     return Beginning(record.id, base, made, record.since, resumed=True)

@@ -149,6 +149,7 @@ def remove_container(docker: Docker, record: Record) -> None:
     made = record.made
     if made.revived:
         with suppress(NotFoundError):
+            docker.set_restart_policy(made.container, {"Name": "no"})  # as the migration that retired it left it
             if docker.inspect_container(made.container)["Name"] != f"/{made.revived}":
                 docker.rename(made.container, made.revived)
         return
@@ -156,15 +157,14 @@ def remove_container(docker: Docker, record: Record) -> None:
         docker.remove_container(made.container)
         return
     with suppress(NotFoundError):
-        found = find_arrived(docker, record)
-        if found["State"]["Status"] == "created":
-            docker.remove_container(str(found["Id"]))
+        docker.remove_container(str(find_arrived(docker, record)["Id"]))
 
 
 def find_arrived(docker: Docker, record: Record) -> Json:
     """The target's container, inspected. Raises `NotFoundError`.
 
-    Where its id is not known, one of its name is ours if it was made since.
+    Where its id is not known, one of its name is ours if it was made since and never ran: nothing is started before its
+    id is written down.
     """
     made = record.made
     if not (made.container or made.creating):
@@ -172,6 +172,8 @@ def find_arrived(docker: Docker, record: Record) -> Json:
     found = docker.inspect_container(made.container or record.arriving)
     if not made.container and not is_since(found["Created"], record.since):
         raise NotFoundError(f"{record.arriving} is older than the migration")
+    if not made.container and found["State"]["Status"] != "created":
+        raise NotFoundError(f"{record.arriving} has run, and so is somebody else's")
     return found
 
 

@@ -174,3 +174,10 @@ def test_a_record_under_another_id_is_refused(tmp_path: Path) -> None:
         journal._connection.execute("UPDATE migrations SET id = 'third' WHERE id = 'another'")
         with pytest.raises(JournalError, match="another migration"):
             journal.get("third")
+
+
+@pytest.mark.parametrize("name", ["begun", "since"])
+@pytest.mark.parametrize("text", ["", "noon", "12:00", "2026-11-22T12:00:00"])
+def test_a_time_that_is_none_or_is_nowhere_is_refused(name: str, text: str) -> None:
+    with pytest.raises(JournalError, match=f"{name} is no time"):
+        from_json({**to_json(record()), name: text}, "the file")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from transship.codec import Json, MalformedError, decode, encode, loads
@@ -73,6 +74,8 @@ def _check(record: Record) -> None:
     """Whether everything looks like what it is called. Raises `MalformedError`."""
     made = record.made
     _expect(_ID, "id", record.id)
+    _check_time("begun", record.begun)
+    _check_time("since", record.since)
     _expect(_ID, "returns", *filter(None, [record.returns]))
     _expect(_DOCKER_ID, "container_id", record.container_id)
     _expect(_DOCKER_ID, "made", *filter(None, [made.container, *made.networks.values()]))
@@ -85,6 +88,16 @@ def _check(record: Record) -> None:
     printed = encode(replace(record, detail="", made=replace(made, provided=[])))
     if any(_CONTROL.search(text) or len(text) > _LONGEST_TEXT for text in _texts(printed)):
         raise MalformedError("it has a text that is too long, or that no terminal should show")
+
+
+def _check_time(what: str, text: str) -> None:
+    """Whether it is a point in time, and not only a time of day somewhere."""
+    try:
+        known = datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        known = False
+    if not known:
+        raise MalformedError(f"{what} is no time")
 
 
 def _check_policy(policy: Json) -> None:

@@ -1,0 +1,64 @@
+"""What a second try, or a way back, takes for its own on the target."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.custody import record
+from tests.plan.observed import SEEN
+from transship.beginning import Beginning, begin
+from transship.errors import PreflightError
+from transship.hosts.fake import FakeDocker, FakeHost
+from transship.journal.store import Journal
+from transship.plan.options import MoveOptions
+from transship.plan.record import Made
+
+HERE = replace(SEEN, state=replace(SEEN.state, container_id=record().container_id))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal.open(tmp_path / "state") as opened:
+        yield opened
+
+
+@pytest.fixture
+def target() -> FakeHost:
+    docker = FakeDocker()
+    docker.daemon = {"ID": record().target.daemon}
+    docker.images.add([b""], name="web:1")
+    return FakeHost("new", docker=docker)
+
+
+def again(journal: Journal, target: FakeHost, made: Made) -> Beginning:
+    """The beginning of a second try, after a first one that was cut off when it had `made` this."""
+    journal.begin(record(made=made))
+    return begin(journal, HERE, MoveOptions(), target, None)
+
+
+def test_a_container_of_unknown_id_that_somebody_else_runs_is_not_taken_for_ours(
+    journal: Journal, target: FakeHost
+) -> None:
+    target.docker.start(target.docker.create_container("web", {"Image": "web:1"}))
+    found = again(journal, target, Made(creating=True))
+    assert (found.base.container, found.made.container) == ("", "")
+    assert (
+        "web"
+        in found.observed(
+            replace(HERE, there=replace(HERE.there, containers=frozenset({"web"}))), MoveOptions()
+        ).there.containers
+    )
+
+
+def test_a_container_of_unknown_id_that_never_ran_is_gone_on_from(journal: Journal, target: FakeHost) -> None:
+    made = target.docker.create_container("web", {"Image": "web:1"})
+    assert again(journal, target, Made(creating=True)).base.container == made
+
+
+def test_nothing_is_written_below_a_container_that_somebody_has_started(journal: Journal, target: FakeHost) -> None:
+    container = target.docker.create_container("web", {"Image": "web:1"})
+    target.docker.start(container)
+    with pytest.raises(PreflightError, match="somebody has started web on new"):
+        again(journal, target, Made(creating=True, container=container))
