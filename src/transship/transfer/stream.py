@@ -1,5 +1,6 @@
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from typing import TypeVar
@@ -56,7 +57,7 @@ def await_late(recorder: Recorder, is_there: Callable[[], bool]) -> None:
     Where all of a stream was sent and the answer did not come (Ctrl-C, a lost connection), the daemon goes on, and what
     it makes of the stream appears after the undo has looked for it. Where that did not happen, nothing is waited for.
     """
-    unanswered = any(phase.name == "import" and phase.failed for phase in recorder.phases)
-    deadline = time.monotonic() + (LATE_S if unanswered else 0.0)
+    ended = Counter(phase.name for phase in recorder.phases if not phase.failed)
+    deadline = time.monotonic() + (LATE_S if ended["transfer"] > ended["import"] else 0.0)
     while time.monotonic() < deadline and not is_there():
         threading.Event().wait(_LOOK_S)
