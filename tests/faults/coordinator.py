@@ -14,6 +14,7 @@ from typing import Any
 
 from transship import api, undo
 from transship.errors import TransshipError
+from transship.hosts import ssh_master
 from transship.metrics.downtime import Probe
 from transship.metrics.events import Event
 from transship.plan.options import MoveOptions
@@ -24,7 +25,7 @@ class Job:
     """What to move, from where to where.
 
     `boundary` is where to wait: `started` or `completed`, a phase, and which of that name. `patience_s` is how long the
-    undo waits for a host that is gone.
+    undo waits for a host that is gone, `connect_s` how long a host may take to accept a connection.
     """
 
     container: str
@@ -36,6 +37,7 @@ class Job:
     probe: str = ""
     boundary: tuple[str, str, int] | None = None
     patience_s: float = undo.PATIENCE_S
+    connect_s: int = ssh_master.CONNECT_SECONDS
 
     def text(self) -> str:
         """What the process is given."""
@@ -46,6 +48,8 @@ def main(text: str) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
     job = Job(**json.loads(text))
     undo.PATIENCE_S = job.patience_s
+    # ssh takes the first value of an option.
+    ssh_master.PLAIN = (f"ConnectTimeout={job.connect_s}", *ssh_master.PLAIN)  # type: ignore[assignment]
     told: Counter[tuple[str, str]] = Counter()
 
     def listen(event: Event) -> None:

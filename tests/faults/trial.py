@@ -28,6 +28,8 @@ SETTLE_S = 30.0
 LEASE_S = 5.0
 PATIENCE_S = 5.0
 """How long a coordinator waits for a host that is gone; a user's waits longer."""
+CONNECT_S = 3
+"""The same, where nothing accepts the connection."""
 BACK_S = 10.0
 """When a source must serve again whose coordinator was killed before it had released it."""
 
@@ -131,6 +133,7 @@ class _Trial:
             probe=f"http:{workload.PORT}/log" if fault.probe else "",
             boundary=fault.boundary if boundary else None,
             patience_s=PATIENCE_S,
+            connect_s=CONNECT_S,
         )
 
     def _disturbed(self, watch: Watch) -> float | None:
