@@ -18,7 +18,7 @@ from transship.journal.decision import NOTHING_TOLD, Decision, Told
 from transship.journal.recovery import explain
 from transship.journal.store import Entry, Journal
 from transship.metrics.events import Listener, Recorder
-from transship.plan.record import End, Record
+from transship.plan.record import End, Made, Record
 from transship.recover import Site, Sites, Situation, carry_out, look, site, stored_records
 
 Opener = Callable[[str], Host]
@@ -151,10 +151,10 @@ def _refuse(found: Situation, agreed: Callable[[Situation], bool], *, only_back:
     """Raise what keeps it from being ended, if anything does."""
     decision, record = found.decision, found.record
     if only_back and (decision.kind == "finish" or found.outcome.startswith("moved")):
+        first = f"transship recover {record.id} ends the move, then " if decision.actions else ""
         raise PreflightError(
             f"{record.container} was handed over to {record.target.name} already, and may have written data there",
-            hint=f"transship recover {record.id} ends the move; transship switch-back {record.id} then returns with "
-            "all data",
+            hint=f"{first}transship switch-back {record.id} returns with all data",
         )
     if decision.kind == "wait":
         raise NeedsRecoveryError(
@@ -182,7 +182,9 @@ class _Connections:
         self._reach = reach
         self._stack = stack
         self._by_address: dict[str, Site] = {}
-        self._by_daemon: dict[str, Site] = {}
+        self._daemons: dict[str, str] = {}
+        """The id of the Docker daemon by the address that it was reached at."""
+        self._doubts: dict[tuple[str, Side], str] = {}
         for address in reach.at:
             self._connect(address)
 
@@ -192,27 +194,44 @@ class _Connections:
         return [self._by_address[address] for address in self._reach.at]
 
     def sites(self, record: Record) -> Sites:
-        """Both hosts of a migration, as far as they can be reached."""
-        sides: dict[Side, Site] = {"source": self._site(record.source), "target": self._site(record.target)}
+        """Both hosts of a migration, as far as they can be reached, and nobody doubts that they have to do with it."""
+        twins = record.source.daemon == record.target.daemon
+        sides: dict[Side, Site] = {}
+        for side, end in _ends(record):
+            why = self._doubts.get((record.id, side))
+            sides[side] = Site(why=why) if why else self._site(end, twins=twins)
         return sides
 
-    def _site(self, end: End) -> Site:
-        if end.daemon in self._by_daemon:
-            return self._by_daemon[end.daemon]
+    def doubt(self, record: Record, side: Side, why: str) -> None:
+        """Have nothing done for a migration on one of its hosts."""
+        self._doubts[record.id, side] = why
+
+    def _site(self, end: End, *, twins: bool) -> Site:
+        """The host that was called so, or has that daemon. Copies of a machine, `twins`, only a name tells apart."""
+        if not twins and end.name not in self._by_address and (known := self._of(end.daemon)):
+            return known
         if end.name not in self._by_address:
             try:
                 self._connect(end.name)
             except (HostError, UsageError) as error:
                 self._by_address[end.name] = Site(why=str(error))
+        if self._daemons.get(end.name) == end.daemon:
+            return self._by_address[end.name]
         # Another machine may call another host by this name.
         other = f"{end.name} is another Docker daemon from here than the migration's: name its host with --host"
-        return self._by_daemon.get(end.daemon) or Site(why=self._by_address[end.name].why or other)
+        known = None if twins else self._of(end.daemon)
+        return known or Site(why=self._by_address[end.name].why or other)
+
+    def _of(self, daemon: str) -> Site | None:
+        """The host with this daemon, under whatever name; None where there is none, or more than one."""
+        found = [self._by_address[address] for address, each in self._daemons.items() if each == daemon]
+        return found[0] if len(found) == 1 else None
 
     def _connect(self, address: str) -> None:
         host = self._stack.enter_context(self._reach.open(address))
         found = site(host)
         self._by_address[address] = found
-        self._by_daemon[str(host.docker.info()["ID"])] = found
+        self._daemons[address] = str(host.docker.info()["ID"])
 
 
 @contextmanager
@@ -225,13 +244,15 @@ def _records(journal: Journal, hosts: _Connections, migration: str) -> list[Reco
     """The records asked for: the one that is named, or all that have not ended. The journal's where it has one."""
     there = _copies(hosts)
     if migration:
+        found = [record for id_, record in there.items() if id_.startswith(migration)]
         try:
             return [journal.get(migration).record]
-        except UsageError:
-            found = [record for id_, record in there.items() if id_.startswith(migration)]
-            if len(found) != 1:
-                raise
-            return found
+        except UsageError as error:
+            if len(found) == 1:
+                return found
+            if not found:
+                error.hint += "; one that another machine began is known to its hosts: --host HOST --host HOST"
+            raise
     here = {entry.record.id: entry.record for entry in journal.open_()}
     return list({id_: each for id_, each in {**there, **here}.items() if each.stage != "ended"}.values())
 
@@ -243,14 +264,32 @@ def _copies(hosts: _Connections) -> dict[str, Record]:
         for id_, (record, _) in stored_records(each).items():
             if id_ not in found or found[id_].stage == "ended":
                 found[id_] = record
-    return {id_: _complete(record, hosts) for id_, record in found.items()}
+    return {id_: _vouched(record, hosts) for id_, record in found.items()}
 
 
-def _complete(record: Record, hosts: _Connections) -> Record:
-    """The record with all that was made on the target, which is written down only there, and where it was begun."""
-    if record.stage == "ended":
-        return record
-    with suppress(HostError):
-        if copy := stored_records(hosts.sites(record)["target"]).get(record.id):
-            return replace(record, made=copy[0].made)
-    return record
+def _vouched(record: Record, hosts: _Connections) -> Record:
+    """The record as far as each host's own copy agrees: what one host says of another is not believed.
+
+    So a host that lies, or whose files somebody else has written, harms nobody but itself. What was made on the target
+    is written down only there, and where the migration was begun. Where nothing was made yet there may be one copy.
+    """
+    copies: dict[Side, Record] = {}
+    for side, where in hosts.sites(record).items():
+        with suppress(HostError):
+            if copy := stored_records(where).get(record.id):
+                copies[side] = copy[0]
+    for side, end in _ends(record):
+        if side not in copies and record.stage != "preparing" and not hosts.sites(record)[side].why:
+            hosts.doubt(record, side, f"{end.name} has no record of migration {record.id}: go to where that was begun")
+        if side in copies and _fixed(copies[side]) != _fixed(record):
+            hosts.doubt(record, side, f"{end.name} has another record of migration {record.id} than the other host")
+    return replace(record, made=copies["target"].made if "target" in copies else Made())
+
+
+def _fixed(record: Record) -> Record:
+    """What of a record does not change while the migration is under way."""
+    return replace(record, made=Made(), stage="preparing", since="", outcome="", detail="")
+
+
+def _ends(record: Record) -> tuple[tuple[Side, End], ...]:
+    return ("source", record.source), ("target", record.target)

@@ -1,12 +1,20 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.journal.records import record
 from transship.cli.output import console
-from transship.cli.reports import entry_as_json, print_history, print_recovered, print_status, status_as_json
+from transship.cli.reports import (
+    entry_as_json,
+    print_history,
+    print_recovered,
+    print_status,
+    recovered_as_json,
+    status_as_json,
+)
 from transship.cli.settings import Settings
 from transship.journal.decision import Seen
 from transship.journal.recovery import decide, explain
@@ -15,6 +23,7 @@ from transship.migrations import Status
 from transship.plan.record import Record
 from transship.recover import Situation
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "recovery.md"
 SCREEN = console(Settings(None, verbose=False, color=False))
 RUNS, STOPPED, AWAY = (
     Seen(reachable=True, present=True, state="running", ran=True),
@@ -75,6 +84,22 @@ def test_status_says_why_a_host_was_not_seen_and_what_each_choice_presumes(capsy
     machine = json.loads(json.dumps(status_as_json(found)))
     assert machine["would"]["offers"] == ["--target-is-lost"]
     assert machine["unreached"] == ["cannot connect to ssh://b: it does not answer"]
+
+
+def test_the_fields_for_machines_are_those_that_are_documented() -> None:
+    rows = [row.split("|") for row in DOCUMENT.read_text().splitlines() if row.startswith("| `")]
+    documented = {
+        command: {row[1].strip(" `") for row in rows if row[2].strip() in {"all", command}}
+        for command in ("status", "recover", "history")
+    }
+    named = record(stage="preparing")
+    situation = Situation(named, RUNS, STOPPED, decide(named, RUNS, STOPPED))
+    (recovered,) = recovered_as_json([situation])["migrations"]
+    assert documented == {
+        "status": set(status_as_json(status(named, RUNS, STOPPED))),
+        "recover": set(recovered),
+        "history": set(entry_as_json(entry())),
+    }
 
 
 def test_what_was_ended_is_told_apart_from_what_had_ended(capsys: pytest.CaptureFixture[str]) -> None:
