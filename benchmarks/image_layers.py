@@ -12,19 +12,24 @@ root; uses network namespaces of this machine only.
 import argparse
 import shlex
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Literal
 
 from transship.hosts.base import Host
 from transship.hosts.facts import Facts, observe_host
 from transship.hosts.open import open_host
+from transship.journal.store import Journal
 from transship.lab import HostOptions, Lab, LabOptions
 from transship.lab.node import Node
+from transship.ledger import Ledger
 from transship.metrics.events import Recorder
+from transship.plan.record import End, Record
 from transship.plan.steps import Move
 from transship.spec.extract import image_ref
 from transship.strategies.image import ends_of
@@ -78,12 +83,35 @@ def make_images(node: Node, middle: int, top: int) -> None:
     node.output(["docker", "tag", PROGRAM, BASE])
 
 
+RECORD = Record(
+    id="0badcafe",
+    begun="2026-01-01T00:00:00+00:00",
+    coordinator="benchmark@here",
+    since="2026-01-01T00:00:00+00:00",
+    strategy="sync",
+    container="making",
+    container_id="0" * 64,
+    arriving="making",
+    running=False,
+    restart_policy={"Name": "no"},
+    freeze=False,
+    retire="keep",
+    retired_name="making",
+    source=End("source", ""),
+    target=End("target", ""),
+)
+"""A step needs to write down what it makes; here nobody reads it."""
+
+
 def transship(source: End, target: End) -> int:
     found = source.host.docker.inspect_image(IMAGE)
     image = image_ref(found, reference=IMAGE, id=found["Id"])
     step = ProvideImage(image, found["Size"], ends_of(source.facts, target.facts), pull=False)
-    move = under_way(source.host, target.host)
-    step.run(move)
+    with tempfile.TemporaryDirectory() as state, Journal.open(Path(state)) as journal:
+        ledger = Ledger(RECORD, journal, {})
+        ledger.claim()
+        move = Move(source.host, target.host, Recorder(), ledger)
+        step.run(move)
     return move.measured.bytes["image"]
 
 

@@ -25,7 +25,10 @@ def made(tree: ast.AST) -> Iterator[tuple[str, str]]:
 
 
 def test_the_table_has_every_finding_with_its_severities() -> None:
-    source = {pair for path in (ROOT / "src/transship").rglob("*.py") for pair in made(ast.parse(path.read_text()))}
+    offered = (
+        path for path in (ROOT / "src/transship").rglob("*.py") if "live" not in path.parts
+    )  # not a strategy yet
+    source = {pair for path in offered for pair in made(ast.parse(path.read_text()))}
     rows = [row for line in (ROOT / "docs/plan.md").read_text().splitlines() if (row := ROW.fullmatch(line))]
     told = {(row["code"], severity) for row in rows for severity in row["severities"].split(", ")}
     assert told == source

@@ -55,7 +55,6 @@ def test_a_frozen_source_stays_so_until_it_is_killed_after_the_point_of_no_retur
     assert "power cut" in plan.findings[0].message
 
 
-
 def test_only_sync_freezes() -> None:
     plan = choose(SEEN, MoveOptions(strategy="stop-start", freeze=True), ID)
     assert [(finding.severity, finding.code) for finding in plan.findings] == [("error", "freeze")]

@@ -187,7 +187,9 @@ def test_layers_of_the_same_content_cross_once(hosts: Hosts, pair: tuple[str, st
 
     move = provide(source, target, "twice:1")
     assert not fell_back(move), move.recorder.phases
-    assert move.measured.bytes["image"] < (2.2 * MEGABYTE if target.facts.image_store == "graphdriver" else 0.2 * MEGABYTE)
+    assert move.measured.bytes["image"] < (
+        2.2 * MEGABYTE if target.facts.image_store == "graphdriver" else 0.2 * MEGABYTE
+    )
     assert target.runs("twice:1")
 
 
