@@ -29,7 +29,7 @@ from transship.lab import HostOptions, Lab, LabOptions
 from transship.lab.node import Node
 from transship.ledger import Ledger
 from transship.metrics.events import Recorder
-from transship.plan.record import End, Record
+from transship.plan import record
 from transship.plan.steps import Move
 from transship.spec.extract import image_ref
 from transship.strategies.image import ends_of
@@ -83,7 +83,7 @@ def make_images(node: Node, middle: int, top: int) -> None:
     node.output(["docker", "tag", PROGRAM, BASE])
 
 
-RECORD = Record(
+RECORD = record.Record(
     id="0badcafe",
     begun="2026-01-01T00:00:00+00:00",
     coordinator="benchmark@here",
@@ -97,8 +97,8 @@ RECORD = Record(
     freeze=False,
     retire="keep",
     retired_name="making",
-    source=End("source", ""),
-    target=End("target", ""),
+    source=record.End("source", ""),
+    target=record.End("target", ""),
 )
 """A step needs to write down what it makes; here nobody reads it."""
 

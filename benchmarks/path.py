@@ -20,10 +20,10 @@ from tempfile import TemporaryDirectory
 
 from transship.hosts.agent import start_agent
 from transship.hosts.open import open_host
+from transship.hosts.pair import Pair
 from transship.hosts.ssh import SshHost
 from transship.lab import HostOptions, Lab, LabOptions
 from transship.transfer.direct import connect
-from transship.hosts.pair import Pair
 from transship.transfer.relay import AgentPair
 from transship.transfer.tree import TreePaths, TreeSync
 
