@@ -3,6 +3,8 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,12 @@ import pytest
 from tests.custody import record
 from tests.test_api import World
 from tests.test_api import settled_soon as settled_soon  # noqa: PLC0414 - the fixture
-from transship import migrations
+from transship import migrations, recover
 from transship.errors import NeedsRecoveryError, PreflightError, UnreachableError, UsageError
 from transship.hosts.base import Host
 from transship.journal.decision import Told
 from transship.journal.store import Journal
-from transship.plan.record import End, Made, Record
+from transship.plan.record import End, Made, Record, Stage
 
 pytestmark = pytest.mark.usefixtures("settled_soon")
 Cut = Callable[..., migrations.Reach]
@@ -122,3 +124,107 @@ def test_an_interrupt_is_an_error_that_says_how_to_go_on(world: World, cut: Cut)
     assert len(migrations.status(reach)) == 1
     assert len(migrations.recover(reach)) == 1
     assert migrations.recover(reach) == []
+
+
+def test_of_two_copies_of_one_machine_each_is_known_by_its_name(world: World, cut: Cut) -> None:
+    """They share their daemon's id; taken for one host, the container would be missing on it, and started twice."""
+    world.target.docker.images.add([b""], name="web:1")
+    arrived = world.target.docker.create_container("web", {"Image": "web:1"})
+    world.target.docker.start(arrived)
+    world.source.docker.stop("web")
+    for host in (world.source, world.target):
+        host.docker.daemon = {"ID": "twin"}
+    source = str(world.source.docker.inspect_container("web")["Id"])
+    ends = {"source": End("old", "twin"), "target": End("new", "twin")}
+    released = record(id="first", container_id=source, **ends, made=Made(container=arrived), stage="released")
+    (ended,) = migrations.recover(cut(released))
+    assert ended.decision.kind == "finish"
+    assert (world.running(world.source), world.running(world.target)) == ([], ["/web"])
+
+
+def test_copies_of_one_machine_under_other_names_are_not_guessed(world: World, tmp_path: Path) -> None:
+    hosts: dict[str, Host] = {"here": world.source, "there": world.target}
+    for host in (world.source, world.target):
+        host.docker.daemon = {"ID": "twin"}
+    with Journal.open(tmp_path) as journal:
+        journal.begin(record(source=End("old", "twin"), target=End("new", "twin"), stage="released"))
+
+    def opener(address: str) -> Host:
+        if address not in hosts:
+            raise UnreachableError(f"nobody is called {address}")
+        return hosts[address]
+
+    (found,) = migrations.status(migrations.Reach(tmp_path, ("here", "there"), opener=opener))
+    assert found.decision.kind == "ask"
+    assert found.unreached == ("nobody is called old", "nobody is called new")
+
+
+Copies = dict[str, list[Record]]
+
+
+@pytest.fixture
+def copies(world: World, monkeypatch: pytest.MonkeyPatch) -> Copies:
+    """What the hosts themselves have on record, by their name."""
+    found: Copies = {"old": [], "new": []}
+
+    def stored(where: recover.Site) -> dict[str, tuple[Record, bool]]:
+        return {each.id: (each, False) for each in found[where.host.name]} if where.host else {}
+
+    for module in (migrations, recover):
+        monkeypatch.setattr(module, "stored_records", stored)
+    world.target.docker.images.add([b""], name="db:1")
+    return found
+
+
+def from_elsewhere(cut: Cut, *at: str) -> migrations.Reach:
+    return replace(cut(), at=at)
+
+
+@pytest.mark.parametrize("stage", ["fenced", "stopping", "released", "forward", "committed", "restored"])
+def test_what_one_host_says_of_another_is_not_believed(world: World, cut: Cut, copies: Copies, stage: Stage) -> None:
+    """A forged record on one host names a container of the other, which never heard of that migration."""
+    victim = world.target.docker.create_container("db", {"Image": "db:1"})
+    forged = replace(cut_off(world, "first"), stage=stage, made=Made(container=victim, volumes=["data"]))
+    world.target.docker.create_volume({"Name": "data"})
+    copies["old"] = [forged]
+    (found,) = migrations.status(from_elsewhere(cut, "old"))
+    assert found.unreached == ("new has no record of migration first: go to where that was begun",)
+    with suppress(NeedsRecoveryError):
+        migrations.recover(from_elsewhere(cut, "old"))
+    assert world.target.docker.inspect_container(victim)["State"]["Status"] == "created"
+    assert world.target.docker.inspect_volume("data")
+
+
+@pytest.mark.parametrize("stage", ["stopping", "released", "committed"])
+def test_a_target_cannot_name_a_container_of_another_host(world: World, cut: Cut, copies: Copies, stage: Stage) -> None:
+    copies["new"] = [replace(cut_off(world, "first"), stage=stage, retire="remove")]
+    with pytest.raises(NeedsRecoveryError):
+        migrations.recover(from_elsewhere(cut, "new"))
+    assert world.running(world.source) == ["/web"]
+
+
+def test_where_nothing_was_made_yet_one_copy_is_enough_and_says_nothing_of_the_other_host(
+    world: World, cut: Cut, copies: Copies
+) -> None:
+    victim = world.target.docker.create_container("db", {"Image": "db:1"})
+    copies["old"] = [replace(cut_off(world, "first"), made=Made(container=victim))]
+    (ended,) = migrations.recover(from_elsewhere(cut, "old"))
+    assert ended.decision.kind == "clean-up"
+    assert world.target.docker.inspect_container(victim)
+
+
+def test_the_target_says_what_was_made_there(world: World, cut: Cut, copies: Copies) -> None:
+    ours = world.target.docker.create_container("web", {"Image": "db:1"})
+    begun = cut_off(world, "first")
+    copies["old"], copies["new"] = [begun], [replace(begun, made=Made(container=ours))]
+    migrations.recover(from_elsewhere(cut, "old"))
+    assert world.target.docker.containers() == []
+
+
+def test_copies_that_speak_of_different_containers_are_not_acted_upon(world: World, cut: Cut, copies: Copies) -> None:
+    begun = cut_off(world, "first")
+    copies["old"], copies["new"] = [begun], [replace(begun, container_id="f" * 64)]
+    (found,) = migrations.status(from_elsewhere(cut, "old", "new"))
+    assert found.unreached == ("new has another record of migration first than the other host",)
+    with pytest.raises(UsageError, match="another record"):
+        migrations.find(from_elsewhere(cut, "old", "new"), "first")

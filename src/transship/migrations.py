@@ -76,9 +76,12 @@ def status(reach: Reach, migration: str = "") -> list[Status]:
 
 
 def find(reach: Reach, migration: str) -> Record:
-    """The record of a migration, ended or not. Raises `UsageError` where none is known."""
+    """The record of a migration, ended or not. Raises `UsageError` where none is known that its hosts agree on."""
     with Journal.open(reach.state) as journal, _connections(reach) as hosts:
-        return _records(journal, hosts, migration)[0]
+        (record,) = _records(journal, hosts, migration)
+        if doubts := hosts.doubts(record):
+            raise UsageError("; ".join(doubts))
+        return record
 
 
 def recover(
@@ -185,6 +188,7 @@ class _Connections:
         self._daemons: dict[str, str] = {}
         """The id of the Docker daemon by the address that it was reached at."""
         self._doubts: dict[tuple[str, Side], str] = {}
+        self._stored: dict[int, dict[str, Record]] = {}
         for address in reach.at:
             self._connect(address)
 
@@ -205,6 +209,18 @@ class _Connections:
     def doubt(self, record: Record, side: Side, why: str) -> None:
         """Have nothing done for a migration on one of its hosts."""
         self._doubts[record.id, side] = why
+
+    def doubts(self, record: Record) -> list[str]:
+        """Why nothing may be done for a migration on its hosts, a sentence each."""
+        return [why for (id_, _), why in self._doubts.items() if id_ == record.id]
+
+    def stored(self, where: Site) -> dict[str, Record]:
+        """The records on a host, by id, as they were when it was first asked. Raises as `stored_records`."""
+        if where.host is None:
+            return {}
+        if id(where.host) not in self._stored:
+            self._stored[id(where.host)] = {id_: record for id_, (record, _) in stored_records(where).items()}
+        return self._stored[id(where.host)]
 
     def _site(self, end: End, *, twins: bool) -> Site:
         """The host that was called so, or has that daemon. Copies of a machine, `twins`, only a name tells apart."""
@@ -249,46 +265,54 @@ def _records(journal: Journal, hosts: _Connections, migration: str) -> list[Reco
             return [journal.get(migration).record]
         except UsageError as error:
             if len(found) == 1:
-                return found
+                return [_vouched(found[0], hosts)]
             if not found:
                 error.hint += "; one that another machine began is known to its hosts: --host HOST --host HOST"
             raise
     here = {entry.record.id: entry.record for entry in journal.open_()}
-    return list({id_: each for id_, each in {**there, **here}.items() if each.stage != "ended"}.values())
+    cut_off = (record for id_, record in there.items() if id_ not in here and record.stage != "ended")
+    return [
+        *(_vouched(record, hosts) for record in cut_off),
+        *(each for each in here.values() if each.stage != "ended"),
+    ]
 
 
 def _copies(hosts: _Connections) -> dict[str, Record]:
     """The records that the named hosts have, by id. It has ended only where every copy says so: one may be behind."""
     found: dict[str, Record] = {}
     for each in hosts.named:
-        for id_, (record, _) in stored_records(each).items():
+        for id_, record in hosts.stored(each).items():
             if id_ not in found or found[id_].stage == "ended":
                 found[id_] = record
-    return {id_: _vouched(record, hosts) for id_, record in found.items()}
+    return found
 
 
 def _vouched(record: Record, hosts: _Connections) -> Record:
-    """The record as far as each host's own copy agrees: what one host says of another is not believed.
+    """The record as each host has it itself: what one host says of another is not believed.
 
-    So a host that lies, or whose files somebody else has written, harms nobody but itself. What was made on the target
-    is written down only there, and where the migration was begun. Where nothing was made yet there may be one copy.
+    So a host that lies, or whose files somebody has forged, harms nobody else. Nothing is done on a host whose own copy
+    says something else, or that has none, unless nothing had been made yet.
     """
+    sites = hosts.sites(record)
     copies: dict[Side, Record] = {}
-    for side, where in hosts.sites(record).items():
+    for side, where in sites.items():
         with suppress(HostError):
-            if copy := stored_records(where).get(record.id):
-                copies[side] = copy[0]
+            if copy := hosts.stored(where).get(record.id):
+                copies[side] = copy
     for side, end in _ends(record):
-        if side not in copies and record.stage != "preparing" and not hosts.sites(record)[side].why:
+        if side not in copies and record.stage != "preparing" and not sites[side].why:
             hosts.doubt(record, side, f"{end.name} has no record of migration {record.id}: go to where that was begun")
-        if side in copies and _fixed(copies[side]) != _fixed(record):
+        if side in copies and _between(copies[side]) != _between(record):
             hosts.doubt(record, side, f"{end.name} has another record of migration {record.id} than the other host")
-    return replace(record, made=copies["target"].made if "target" in copies else Made())
+    found = copies.get("source", record)
+    if there := copies.get("target"):
+        return replace(found, made=there.made, since=there.since, arriving=there.arriving)
+    return found if sites["target"].why else replace(found, made=Made())
 
 
-def _fixed(record: Record) -> Record:
-    """What of a record does not change while the migration is under way."""
-    return replace(record, made=Made(), stage="preparing", since="", outcome="", detail="")
+def _between(record: Record) -> tuple[str, str, str]:
+    """Which container goes from where to where: a second try changes nothing of that."""
+    return record.container_id, record.source.daemon, record.target.daemon
 
 
 def _ends(record: Record) -> tuple[tuple[Side, End], ...]:
