@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -240,7 +241,11 @@ class Announce:
         return "tell the target's kernel where the container is"
 
     def run(self, move: Move) -> None:
-        """Raises `TransferError` where the kernel refuses."""
+        # At worst the kernel asks again a second later, which is no reason to go back from a target that serves.
+        with suppress(TransferError, HostError):
+            self._announce(move)
+
+    def _announce(self, move: Move) -> None:
         networks = move.target.docker.inspect_container(move.made.container)["NetworkSettings"]["Networks"] or {}
         places = [
             f"{each[key]} {each['MacAddress']}"
