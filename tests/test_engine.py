@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.custody import Told, moving
+from tests.custody import Told, moving, record
 from transship import engine, undo
 from transship.errors import (
     LockedError,
@@ -98,6 +98,13 @@ def test_an_agent_that_cannot_be_ended_does_not_keep_the_source_from_being_broug
     with pytest.raises(RolledBackError, match="no; all was undone"):
         engine.run(plan([Note("a", fails=TransferError("no"))], [], []), under_way)
     assert log == ["claim", "a", "rolled-back"]
+
+
+def test_a_source_that_did_not_run_is_not_said_to_run() -> None:
+    under_way = moving(*hosts(), custody=Told(record(running=False)))
+    fenced = Note("fence", then=lambda each: each.custody.advance("fenced"))
+    with pytest.raises(RolledBackError, match="the source on old is as before"):
+        engine.run(plan([], [fenced, Note("b", fails=TransferError("no"))], []), under_way)
 
 
 def test_what_cannot_be_removed_is_named_and_the_rest_is_removed() -> None:

@@ -77,9 +77,8 @@ def _roll_back(move: Move, cause: BaseException) -> TransshipError:
     """
     untouched = move.custody.record.stage == "preparing"
     with move.recorder.phase("undo"):
-        with suppress(
-            TransshipError
-        ):  # what was at work on a host that is gone; the service must come back all the same
+        # What was at work on a host that is gone cannot be ended; the service must come back all the same.
+        with suppress(TransshipError):
             move.resources.close()
         try:
             bring_back(move)
@@ -88,7 +87,8 @@ def _roll_back(move: Move, cause: BaseException) -> TransshipError:
         if untouched and move.made.copying and isinstance(cause, UnreachableError | LostError):
             return _to_be_continued(move, cause)
         left_behind = clean_up(move.custody.record, move.target, move.target_root, move.recorder)
-    source = f"the source on {move.source.name} {'was not touched' if untouched else 'runs as before'}"
+    as_before = "runs as before" if move.custody.record.running else "is as before"
+    source = f"the source on {move.source.name} {'was not touched' if untouched else as_before}"
     if left_behind:
         return RolledBackError(
             f"{_reason(cause)}; {source}, but this could not be removed: {', '.join(left_behind)}",

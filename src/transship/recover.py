@@ -142,8 +142,8 @@ def carry_out(found: Situation, sites: Sites, journal: Journal, recorder: Record
                 hint=f"transship status {record.id} shows what would be done now",
             )
         hands = _Hands(record, ledger, sites, recorder)
-        for action, words in zip(decision.actions, decision.in_words(record), strict=True):
-            with recorder.phase(action, words):
+        for action in decision.actions:
+            with recorder.phase(action):
                 hands.do(action)
         if "end" in decision.actions:
             outcome = "moved" if decision.kind == "finish" else "rolled-back"

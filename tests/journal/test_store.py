@@ -140,6 +140,17 @@ def test_the_folder_is_where_the_desktop_says(monkeypatch: pytest.MonkeyPatch, t
         assert default_folder() == Path.home() / ".local" / "state" / "transship"
 
 
+def test_a_user_without_a_home_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(JournalError, match="no home folder") as raised:
+        default_folder()
+    assert "--state-dir" in raised.value.hint
+
+
 def sqlite3_write(folder: Path, *statements: str) -> None:
     database = sqlite3.connect(folder / "journal.sqlite")
     for statement in statements:

@@ -206,9 +206,12 @@ class Journal:
 
 
 def default_folder() -> Path:
-    """`$XDG_STATE_HOME/transship`, else `~/.local/state/transship`."""
+    """`$XDG_STATE_HOME/transship`, else `~/.local/state/transship`. Raises `JournalError` for a user without a home."""
     given = Path(os.environ.get("XDG_STATE_HOME", ""))
-    return (given if given.is_absolute() else Path.home() / ".local" / "state") / "transship"
+    try:
+        return (given if given.is_absolute() else Path.home() / ".local" / "state") / "transship"
+    except RuntimeError as error:
+        raise JournalError("this user has no home folder for a journal", hint="name a folder: --state-dir") from error
 
 
 def measured(result: Json) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import getpass
+import os
 import socket
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +23,7 @@ def new_record(
     return Record(
         id=migration,
         begun=now.isoformat(),
-        coordinator=f"{getpass.getuser()}@{socket.gethostname()}",
+        coordinator=_coordinator(),
         since=(now + timedelta(seconds=behind)).isoformat(),
         strategy=strategy,
         container=seen.spec.name,
@@ -37,6 +38,15 @@ def new_record(
         target=target,
         made=Made(),
     )
+
+
+def _coordinator() -> str:
+    """Who moves, for people. A user without a name (a container's, say) is told by number."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def locks(seen: Observation, options: MoveOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
