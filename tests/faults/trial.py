@@ -246,7 +246,7 @@ class _Trial:
             # What could not be written down where a host was gone, or was done from elsewhere, is by now.
             kinds = [found.decision.kind for found in migrations.recover(reach)]
             failures += [f"a second recovery decides {kind}" for kind in kinds if kind != "nothing"]
-            failures += [f"still open: {each.sentence}" for each in migrations.status(reach)]
+            failures += [f"still open: {each.sentence}" for each in (migrations.status(reach) if kinds else ())]
         if before != [(snapshot(node), copies(node)) for node in (arena.source, arena.target)]:
             failures.append("a second recovery has changed something")
         for node in (arena.source, arena.target):
