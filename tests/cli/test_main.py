@@ -53,3 +53,19 @@ def test_a_machine_is_told_what_kind_of_end_it_was(
         fail(error, as_json=True)
     assert ended.value.code == error.exit_code
     assert json.loads(capsys.readouterr().out)["outcome"] == outcome
+
+
+@pytest.mark.parametrize("command", ["move", "plan", "switch-back", "status", "history", "recover", "abort"])
+def test_help_has_an_example_and_every_exit_code_on_a_line_of_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys, "argv", ["transship", command, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert f"transship {command}" in told.partition("xample")[2]
+    codes = told.partition("Exit codes:\n")[2].partition("╭")[0].split("\n")
+    assert command == "switch-back" or [line for line in codes if line.strip() and not line.strip()[0].isdigit()] == []

@@ -20,13 +20,19 @@ HELP = """Move a running Docker container from one host to another over SSH.
 HOST is the name of a Docker context, ssh://[USER@]HOST[:PORT], or local.
 
 Examples:
-
   transship move web --to ssh://root@new.example.org
   transship plan web --to backup-host
   transship hosts check ssh://root@new.example.org
+  transship status
 
-Exit codes: 0 done; 2 wrong words; 3 refused, nothing was touched; 4 failed and undone, the source runs again;
-5 moved, but the source could not be retired; 6 cut off, what runs where must be looked at; 7 the lab failed.
+Exit codes:
+  0  done
+  2  wrong words
+  3  refused; nothing was touched
+  4  failed and undone; the source runs again
+  5  moved, but the source could not be retired
+  6  cut off: transship status says what runs where
+  7  the lab failed
 """
 
 _OUTCOMES = {
@@ -72,7 +78,9 @@ def common(
             file_okay=False,
         ),
     ] = None,
-    _version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
 ) -> None:
     context.obj = Settings(ssh_config, verbose, color, state_dir)
 

@@ -22,7 +22,11 @@ def plan_command(context: typer.Context, words: MoveWords, *, as_json: AsJson = 
 
     For example: transship plan web --to ssh://root@new.example.org
 
-    Exit codes: 0 the move is possible; 2 wrong words; 3 a finding forbids it, or a host cannot be used.
+    Exit codes:
+      0  the move is possible
+      2  wrong words
+      3  a finding forbids it, or a host cannot be used
+
     """
     from transship import api  # noqa: PLC0415 - Docker's SDK takes a while to import, and --help must not wait for it
     from transship.cli import output, plan_output  # noqa: PLC0415
@@ -42,9 +46,14 @@ def move_command(context: typer.Context, words: MoveWords, *, as_json: AsJson = 
 
     For example: transship move web --to ssh://root@new.example.org --probe http:8080/
 
-    Exit codes: 0 moved and proven healthy; 2 wrong words; 3 a finding forbids it or a host cannot be used, nothing was
-    touched; 4 failed and rolled back, the source runs again; 5 moved, but the source could not be retired; 6 cut off,
-    what runs where must be looked at.
+    Exit codes:
+      0  moved and proven healthy
+      2  wrong words
+      3  a finding forbids it, or a host cannot be used; nothing was touched
+      4  failed and rolled back; the source runs again
+      5  moved, but the source could not be retired
+      6  cut off: transship status says what runs where
+
     """
     _move(context, words.journey(context), words.options(), as_json=as_json, yes=yes)
 
@@ -68,9 +77,12 @@ def switch_back_command(  # noqa: PLR0913 - the words of the command
 ) -> None:
     """Move a container back to where it came from. The copy that stayed there is the base: only changes cross.
 
-    For example: transship switch-back 3f2a; from another machine, with --from and --to
+    Examples:
+      transship switch-back 3f2a
+      transship switch-back 3f2a --from ssh://root@new --to ssh://root@old
 
-    Exit codes: as those of transship move.
+    With --from and --to it works from another machine than the one that moved. Exit codes: as those of transship move.
+
     """
     from dataclasses import replace  # noqa: PLC0415 - see above
 
