@@ -62,3 +62,13 @@ def test_nothing_is_written_below_a_container_that_somebody_has_started(journal:
     target.docker.start(container)
     with pytest.raises(PreflightError, match="somebody has started web on new"):
         again(journal, target, Made(creating=True, container=container))
+
+
+@pytest.mark.parametrize(("made", "ours"), [("now", True), ("2020-01-01T00:00:00Z", False), ("", False)])
+def test_only_the_volume_that_was_made_is_gone_on_from(
+    journal: Journal, target: FakeHost, made: str, ours: bool
+) -> None:
+    target.docker.create_volume({"Name": "data"})
+    known = target.docker.inspect_volume("data")["CreatedAt"] if made == "now" else made
+    found = again(journal, target, Made(volumes={"data": known, "gone": "2020-01-01T00:00:00Z"}))
+    assert found.base.volumes == ({"data"} if ours else set())

@@ -112,7 +112,7 @@ def test_what_cannot_be_removed_is_named_and_the_rest_is_removed() -> None:
     docker = under_way.target.docker
     docker.create_volume({"Name": "data"})
     docker.create_volume({"Name": "more"})
-    under_way.made.volumes += ["data", "more"]
+    under_way.made.volumes |= {"data": "", "more": ""}
     assert isinstance(under_way.target, FakeHost)
     under_way.target.docker.fail("remove_volume", KeyError("a bug"))
     with pytest.raises(RolledBackError, match=r"could not be removed: the volume data \(.*a bug") as caught:
@@ -126,7 +126,7 @@ def test_what_cannot_be_removed_is_named_and_the_rest_is_removed() -> None:
 def test_while_the_target_cannot_be_proven_stopped_nothing_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(undo, "PATIENCE_S", 0.0)
     under_way, log = move()
-    under_way.made.volumes.append("data")
+    under_way.made.volumes["data"] = ""
     under_way.target.docker.create_volume({"Name": "data"})
 
     def lose(_: Move) -> None:

@@ -184,7 +184,7 @@ def from_elsewhere(cut: Cut, *at: str) -> migrations.Reach:
 def test_what_one_host_says_of_another_is_not_believed(world: World, cut: Cut, copies: Copies, stage: Stage) -> None:
     """A forged record on one host names a container of the other, which never heard of that migration."""
     victim = world.target.docker.create_container("db", {"Image": "db:1"})
-    forged = replace(cut_off(world, "first"), stage=stage, made=Made(container=victim, volumes=["data"]))
+    forged = replace(cut_off(world, "first"), stage=stage, made=Made(container=victim, volumes={"data": ""}))
     world.target.docker.create_volume({"Name": "data"})
     copies["old"] = [forged]
     (found,) = migrations.status(from_elsewhere(cut, "old"))

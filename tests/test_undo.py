@@ -196,3 +196,37 @@ def test_a_copy_of_an_earlier_migration_is_left_as_that_left_it() -> None:
         assert clean_up(move) == []
         found = target.inspect_container(made.container)
         assert (found["Name"], found["HostConfig"]["RestartPolicy"]["Name"]) == (f"/{made.revived}", "no")
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_volume_that_was_made_is_removed_also_where_the_answer_was_lost(answered: bool) -> None:
+    move = under_way("preparing")
+    docker = move.target.docker
+    docker.create_volume({"Name": "data"})
+    move.made.volumes["data"] = docker.inspect_volume("data")["CreatedAt"] if answered else ""
+    assert clean_up(move) == []
+    with pytest.raises(NotFoundError):
+        docker.inspect_volume("data")
+
+
+def test_a_later_volume_of_the_name_is_somebody_elses() -> None:
+    move = under_way("preparing")
+    move.target.docker.create_volume({"Name": "data"})
+    move.made.volumes["data"] = "2026-01-01T00:00:01Z"
+    assert clean_up(move) == []
+    assert move.target.docker.inspect_volume("data")
+
+
+@pytest.mark.parametrize("since", ["2020-01-01T00:00:00+00:00", "2099-01-01T00:00:00+00:00"])
+def test_a_volume_that_nobody_knows_the_age_of_stays_if_it_holds_data_or_is_older(
+    since: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = hosts()
+    move = moving(source, target, custody=Told(record(since=since)))
+    move.made.volumes["data"] = ""
+    target.docker.create_volume({"Name": "data"})
+    if since.startswith("2020"):
+        monkeypatch.setattr(target.docker, "volume_sizes", lambda: {"data": 1})
+    (left,) = clean_up(move)
+    assert "a volume data that may be somebody else's" in left
+    assert target.docker.inspect_volume("data")

@@ -81,8 +81,17 @@ def _resumed(record: Record, target: Host) -> Beginning:
             )
         container = str(found["Id"])
     made = replace(record.made, container=container, creating=bool(container))
-    base = Base(frozenset(made.volumes), frozenset(each.path for each in made.provided), container)
+    volumes = frozenset(name for name in made.volumes if _is_still(target, name, made.volumes[name]))
+    base = Base(volumes, frozenset(each.path for each in made.provided), container)
     return Beginning(record.id, base, made, record.since, resumed=True)
+
+
+def _is_still(target: Host, volume: str, made: str) -> bool:
+    """Whether the volume of that name is the one that was `made` then."""
+    try:
+        return bool(made) and target.docker.inspect_volume(volume).get("CreatedAt") == made
+    except NotFoundError:
+        return False
 
 
 def _returning(record: Record, target: Host) -> Beginning:

@@ -11,6 +11,8 @@ from transship.spec.fields import ApiVersion
 from transship.spec.model import ContainerSpec, NetworkAttachment, NetworkSpec, VolumeSpec
 from transship.spec.render import connections, create_body, network_body, volume_body
 
+_LONGEST_TIME = 64
+
 
 @dataclass(frozen=True, slots=True)
 class CreateNetwork:
@@ -52,9 +54,13 @@ class CreateVolume:
                 f"{move.target.name} has a volume {self.volume.name} by now, and had none when the plan was made",
                 hint="find out who made it, then try again",
             )
-        move.made.volumes.append(self.volume.name)
+        volumes, docker = move.made.volumes, move.target.docker
+        volumes[self.volume.name] = ""
         move.custody.save()
-        move.target.docker.create_volume(volume_body(self.volume))
+        docker.create_volume(volume_body(self.volume))
+        made = str(docker.inspect_volume(self.volume.name).get("CreatedAt", ""))
+        volumes[self.volume.name] = made if made.isprintable() and len(made) <= _LONGEST_TIME else ""
+        move.custody.save()
 
 
 @dataclass(frozen=True, slots=True)

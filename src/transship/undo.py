@@ -139,7 +139,7 @@ def _removals(
     if made.provided:
         yield "folders for bind mounts", lambda: withdraw(target, root, made.provided)
     for volume in made.volumes:
-        yield f"the volume {volume}", lambda volume=volume: docker.remove_volume(volume)  # type: ignore[misc]
+        yield f"the volume {volume}", lambda volume=volume: remove_volume(target, record, volume)  # type: ignore[misc]
     for network in made.networks:
         yield f"the network {network}", lambda network=network: remove_network(target, record, network)  # type: ignore[misc]
 
@@ -175,6 +175,25 @@ def find_arrived(docker: Docker, record: Record) -> Json:
     if not made.container and found["State"]["Status"] != "created":
         raise NotFoundError(f"{record.arriving} has run, and so is somebody else's")
     return found
+
+
+def remove_volume(target: Host, record: Record, name: str) -> None:
+    """Remove a volume, but not a later one of its name.
+
+    Where the answer to its creation was lost, one of its name is ours if it was made since and is empty: nothing is
+    copied before. Raises `ConflictError` where that cannot be said.
+    """
+    docker = target.docker
+    try:
+        found = str(docker.inspect_volume(name).get("CreatedAt", ""))
+    except NotFoundError:
+        return
+    known = record.made.volumes[name]
+    if known and found != known:
+        return
+    if found and not known and not (is_since(found, record.since) and docker.volume_sizes().get(name) == 0):
+        raise ConflictError(f"{target.name} has a volume {name} that may be somebody else's")
+    docker.remove_volume(name)
 
 
 def remove_network(target: Host, record: Record, name: str) -> None:

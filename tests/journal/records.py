@@ -12,7 +12,7 @@ def made() -> Made:
         loading=Loading(("sha256:" + "1" * 64,), ("sha256:" + "2" * 64,)),
         tags=["web:1"],
         networks={"front": NETWORK_ID, "back": ""},
-        volumes=["data"],
+        volumes={"data": "2026-11-22T12:00:02Z", "more": ""},
         provided=[Provided("/srv/web/data", ("/srv/web", "/srv/web/data"), (0, 0, 0o755))],
         container=TARGET_ID,
     )

@@ -30,7 +30,7 @@ things_made = st.builds(
     image=words,
     tags=st.lists(words, max_size=2),
     networks=st.dictionaries(names, docker_ids | st.just(""), max_size=2),
-    volumes=st.lists(names, max_size=2),
+    volumes=st.dictionaries(names, st.just("2026-11-22T12:00:02Z") | st.just(""), max_size=2),
     provided=st.lists(provided, max_size=2),
     container=docker_ids | st.just(""),
 )

@@ -55,10 +55,11 @@ class Made:
     """What may exist on the target because of this migration.
 
     A name is put in before the thing is made, so that nothing that exists is missing; the id (networks, the container)
-    follows when the host has answered, and is empty until then. `image` is the image's id on the target, `tags` the
-    names that it was given there, `pulled` those under which it was pulled, `flat` the name of an image made from the
-    container's filesystem. `copying`: data has begun to cross, which a second try can go on from. `revived` is the name
-    that the container had before, where it is one of an earlier migration: it is given back, and nothing removed.
+    follows when the host has answered, and is empty until then. `volumes` tells when each was made, in Docker's words,
+    which tells it from a later one of its name; empty until then, too. `image` is the image's id on the target, `tags`
+    the names that it was given there, `pulled` those under which it was pulled, `flat` the name of an image made from
+    the container's filesystem. `copying`: data has begun to cross, which a second try can go on from. `revived` is the
+    name that the container had before, where it is one of an earlier migration: it is given back, and nothing removed.
     """
 
     image: str = ""
@@ -67,7 +68,7 @@ class Made:
     pulled: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     networks: dict[str, str] = field(default_factory=dict)
-    volumes: list[str] = field(default_factory=list)
+    volumes: dict[str, str] = field(default_factory=dict)
     provided: list[Provided] = field(default_factory=list)
     creating: bool = False
     container: str = ""
