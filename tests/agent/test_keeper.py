@@ -365,6 +365,20 @@ def test_a_lock_file_with_noise_names_nobody(tmp_path: Path) -> None:
     first.drop()
 
 
+def test_what_a_killed_holder_left_is_swept_and_what_is_held_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "locks"
+    with held_by_another(folder, "a") as killed:
+        killed.kill()
+    locks = Locks(str(folder))
+    with held_by_another(folder, "b"):
+        locks.take(["c"], {}, 0.0)
+        assert len(list(folder.iterdir())) == 3
+        locks.sweep()
+        assert len(list(folder.iterdir())) == 2
+        assert locks.held_elsewhere("b")
+        locks.drop()
+
+
 # files
 
 

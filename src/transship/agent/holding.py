@@ -75,6 +75,15 @@ class Locks:
             os.close(fd)
         self._held.clear()
 
+    def sweep(self) -> None:
+        """Take away the files of those who were killed with a lock in their hands."""
+        for file in os.listdir(self._folder):
+            path = os.path.join(self._folder, file)
+            fd = _lock(path)
+            if fd is not None:
+                os.unlink(path)
+                os.close(fd)
+
     def held_elsewhere(self, name: str) -> bool:
         """Whether another process that lives holds the lock."""
         if name in self._held:

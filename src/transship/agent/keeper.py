@@ -221,6 +221,7 @@ class Keeper:
         self._files.release(self._kept().migration.id)
         self._duty = None
         self._locks.drop()
+        self._locks.sweep()
         self._files.prune(_KEPT)
         return {}
 
