@@ -72,3 +72,35 @@ def test_only_the_volume_that_was_made_is_gone_on_from(
     known = target.docker.inspect_volume("data")["CreatedAt"] if made == "now" else made
     found = again(journal, target, Made(volumes={"data": known, "gone": "2020-01-01T00:00:00Z"}))
     assert found.base.volumes == ({"data"} if ours else set())
+
+
+def use(docker: FakeDocker, name: str, *, runs: bool) -> str:
+    """A container that mounts the volume `data`."""
+    made = docker.create_container(name, {"Image": "web:1", "HostConfig": {"Binds": ["data:/data"]}})
+    if runs:
+        docker.start(made)
+    return made
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_the_old_copys_volumes_are_not_overwritten_below_another_container(
+    journal: Journal, target: FakeHost, runs: bool
+) -> None:
+    """It shared the volume with one that stayed."""
+    target.docker.create_volume({"Name": "data"})
+    old = use(target.docker, "web.moved-to.new.0badcafe", runs=False)
+    use(target.docker, "stayed", runs=runs)
+    moved = record(container_id=old, stage="ended", outcome="moved")
+    if runs:
+        with pytest.raises(PreflightError, match="stayed on new uses the volume data"):
+            begin(journal, HERE, MoveOptions(), target, moved)
+    else:
+        found = begin(journal, HERE, MoveOptions(), target, moved)
+        assert (sorted(found.base.volumes), found.base.container) == (["data"], old)
+
+
+def test_what_arrived_is_not_gone_on_from_below_another_container(journal: Journal, target: FakeHost) -> None:
+    target.docker.create_volume({"Name": "data"})
+    use(target.docker, "another", runs=True)
+    with pytest.raises(PreflightError, match="another on new uses the volume data"):
+        again(journal, target, Made(volumes={"data": target.docker.inspect_volume("data")["CreatedAt"]}))

@@ -13,6 +13,8 @@ from transship.plan.record import Made, Record
 from transship.spec.extract import volume_names
 from transship.undo import find_arrived
 
+_USING = frozenset({"running", "paused", "restarting"})
+
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
@@ -82,6 +84,7 @@ def _resumed(record: Record, target: Host) -> Beginning:
         container = str(found["Id"])
     made = replace(record.made, container=container, creating=bool(container))
     volumes = frozenset(name for name in made.volumes if _is_still(target, name, made.volumes[name]))
+    _refuse_users(target, volumes, container)
     base = Base(volumes, frozenset(each.path for each in made.provided), container)
     return Beginning(record.id, base, made, record.since, resumed=True)
 
@@ -92,6 +95,18 @@ def _is_still(target: Host, volume: str, made: str) -> bool:
         return bool(made) and target.docker.inspect_volume(volume).get("CreatedAt") == made
     except NotFoundError:
         return False
+
+
+def _refuse_users(target: Host, volumes: frozenset[str], ours: str) -> None:
+    """Raise `PreflightError` where another container runs with one of the volumes: it would be written below it."""
+    for each in target.docker.containers():
+        shared = volumes & {mount.get("Name") for mount in each.get("Mounts") or ()}
+        if shared and each["State"] in _USING and each["Id"] != ours:
+            name = (each.get("Names") or [each["Id"]])[0].removeprefix("/")
+            raise PreflightError(
+                f"{name} on {target.name} uses the volume {min(shared)}, which would be overwritten while it runs",
+                hint=f"stop {name} there first",
+            )
 
 
 def _returning(record: Record, target: Host) -> Beginning:
@@ -110,6 +125,8 @@ def _returning(record: Record, target: Host) -> Beginning:
         raise PreflightError(
             f"{where} runs: somebody has started it", hint=f"stop it, after a look at {old['Name'][1:]}"
         )
+    volumes = frozenset(volume_names(old))
+    _refuse_users(target, volumes, str(old["Id"]))
     paths = (mount["Source"] for mount in old.get("Mounts") or () if mount.get("Type") == "bind")
-    base = Base(frozenset(volume_names(old)), frozenset(paths), str(old["Id"]), str(old["Name"]).removeprefix("/"))
+    base = Base(volumes, frozenset(paths), str(old["Id"]), str(old["Name"]).removeprefix("/"))
     return Beginning(base=base, returns=record.id)
