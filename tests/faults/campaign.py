@@ -2,7 +2,8 @@
 
 usage: python -m tests.faults.campaign [--count N] [--minutes M] [--processes P] [--results FILE] [--seed SEED]
 
-FILE gets a line for each fault. A run that is given a file goes on with its seed, and leaves out what it has.
+FILE gets a line for each fault. A run that is given a file goes on with its seed, and leaves out what it has. Besides N
+that are drawn, there is one for each boundary while nobody serves, at which the coordinator is killed.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from random import SystemRandom
 from typing import Any
 
 from tests.faults.arena import Arena, options
-from tests.faults.fault import draw
+from tests.faults.fault import deaths, draw
 from tests.faults.table import table
 from tests.faults.trial import attempt, learn
 from transship.lab import Lab
@@ -39,7 +40,8 @@ class Campaign:
     def part(self, number: int, of: int) -> None:
         """Carry out every `of`-th fault that has no result yet."""
         done = {each["number"] for each in read(self.results)}
-        faults = [each for each in islice(draw(self.seed), self.count) if each.number % of == number]
+        whole = [*deaths(self.seed), *islice(draw(self.seed), self.count)]
+        faults = [each for each in whole if each.number % of == number]
         with (
             Lab(options(f"f{os.getpid()}")) as lab,
             tempfile.TemporaryDirectory() as folder,

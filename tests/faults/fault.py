@@ -1,7 +1,7 @@
 """What is done to a move: which move, what happens to it, and when. All of it follows from a seed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -69,6 +69,9 @@ KINDS: tuple[tuple[str, str], ...] = (
 )
 """What happens, and to which side of the move."""
 
+_DEATHS = 10_000
+"""The number of the first of `deaths`."""
+
 _DECK = (*KINDS, *[("coordinator killed", "")] * 3)
 """What is most likely comes most often."""
 
@@ -133,6 +136,18 @@ def draw(seed: str) -> Iterator[Fault]:
             yield _one(Random(f"{seed} {number}"), number, choice, (kind, side))  # noqa: S311 - no secret
             number += 1
         turn += 1
+
+
+def deaths(seed: str) -> Iterator[Fault]:
+    """The coordinator is killed at every boundary while nobody serves, before the source is handed over."""
+    number = _DEATHS
+    for variant in VARIANTS:
+        for boundary in boundaries(variant, "fence"):
+            fault = _one(Random(f"{seed} {number}"), number, variant, ("coordinator killed", ""))  # noqa: S311
+            yield replace(fault, boundary=boundary, image=True)
+            number += 1
+            if boundary == ("started", "release", 1):
+                break
 
 
 def _one(random: Random, number: int, variant: str, what: tuple[str, str]) -> Fault:
