@@ -30,7 +30,7 @@ lint: setup      ## ruff, mypy and import-linter
 test: lint lab-packages  ## every check and every test; without root those that need the lab are left out, and named
 	@tools/test
 
-faults: setup lab-packages  ## 520 faults in moves between real hosts, and their table (root, hours; goes on where it was)
+faults: setup lab-packages  ## over 500 faults in moves between real hosts, and their table (root, hours; goes on where it was)
 	@$(BIN)/python -m tests.faults.campaign
 
 bench-smoke: setup  ## empty until the benchmark exists
