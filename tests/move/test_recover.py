@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.move.conftest import PORT, WRITES, Hosts, run_web, snapshot, wait_for
+from tests.move.conftest import PORT, WRITES, Ended, Hosts, run_web, snapshot, wait_for
 from transship.lab.node import Node
 from transship.metrics.downtime import Probe
 
@@ -106,6 +106,57 @@ def test_a_target_that_has_taken_over_goes_forward_by_itself(hosts: Hosts, elsew
     assert running(hosts.h2) == ["web"]
     assert count_in(hosts.h2) >= counted
     assert hosts.transship(*elsewhere, "status", *hosts_of(hosts), "--json").result["migrations"] == []
+
+
+def asleep_at(hosts: Hosts, phase: str, *words: str, when: Callable[[], bool], until: Callable[[], bool]) -> Ended:
+    """A move whose process sleeps from a phase on, when something is so, until something else is."""
+    ends = ("--from", hosts.address(hosts.h1), "--to", hosts.address(hosts.h2))
+    with hosts.start("move", "web", *ends, "--yes", *words) as process:
+        assert process.stderr is not None
+        while not (line := process.stderr.readline()).strip().startswith(phase):
+            assert line, f"the move ended before {phase}"
+        wait_for(when)
+        process.send_signal(signal.SIGSTOP)
+        try:
+            wait_for(until)
+        finally:
+            process.send_signal(signal.SIGCONT)
+        out, err = process.communicate()
+        return Ended(process.returncode, out, err)
+
+
+def test_who_slept_while_the_target_served_does_not_throw_away_what_it_has_written(hosts: Hosts) -> None:
+    run_store(hosts.h1)
+    woken = asleep_at(
+        hosts,
+        "healthy",
+        *("--probe", "tcp:1", "--health-timeout", "5s"),
+        when=lambda: running(hosts.h2) == ["web"],
+        until=lambda: any(".moved-to." in each["Names"][0] for each in hosts.h1.docker.containers(all=True)),
+    )
+    assert woken.code == 6, woken.err
+    assert "serves by itself" in woken.err
+    assert (running(hosts.h1), running(hosts.h2)) == ([], ["web"])
+    counted = count_in(hosts.h2)
+    assert hosts.transship("recover", "--yes").code == 0
+    assert (running(hosts.h1), running(hosts.h2)) == ([], ["web"])
+    assert count_in(hosts.h2) >= counted
+
+
+def test_who_slept_while_the_source_came_back_leaves_it_running(hosts: Hosts) -> None:
+    before = snapshot(hosts.h2)
+    run_store(hosts.h1)
+    first = started(hosts.h1)
+    woken = asleep_at(
+        hosts,
+        "stop",
+        when=lambda: hosts.h1.run(["test", "-e", f"{DATA}/told"]).status == 0,
+        until=lambda: started(hosts.h1) != first and policy(hosts.h1) == "always",
+    )
+    assert woken.code == 4, woken.err
+    assert (running(hosts.h1), policy(hosts.h1)) == (["web"], "always")
+    assert snapshot(hosts.h2) == before
+    assert hosts.transship("status", "--json").result["migrations"] == []
 
 
 def count_in(node: Node) -> int:
