@@ -72,12 +72,13 @@ def test_what_several_say_is_all_said(world: World, cut: Cut) -> None:
     assert "migration second" in str(raised.value)
 
 
-def test_what_is_told_needs_a_migration(world: World, cut: Cut) -> None:
-    reach = cut(cut_off(world, "first", target="gone"))
+def test_what_is_told_holds_for_one_migration(world: World, cut: Cut) -> None:
+    reach = cut(cut_off(world, "first", target="gone"), cut_off(world, "second", target="gone"))
     with pytest.raises(UsageError, match="say which"):
         migrations.recover(reach, told=Told(lost="target"))
     (ended,) = migrations.recover(reach, "first", told=Told(lost="target"))
     assert ended.decision.actions == ("end",)
+    assert [each.record.id for each in migrations.recover(reach, told=Told(lost="target"))] == ["second"]
     assert migrations.status(reach) == []
 
 

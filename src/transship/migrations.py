@@ -101,20 +101,21 @@ def recover(
     every one said, and its `result` is what would have been returned.
 
     Raises:
-        UsageError: nothing is known of the one that is named, or something is told without naming one.
+        UsageError: nothing is known of the one that is named, or something is told of several.
         PreflightError: `agreed` said no, or it can only be finished; nothing was touched.
         NeedsRecoveryError: it is under way, or a person must say something first, and the message says what; or
             Ctrl-C came.
         TransshipError: of the action that failed; then it may be called again.
 
     """
-    if told != NOTHING_TOLD and not migration:
-        raise UsageError("what is told holds for one migration: say which", hint="transship status lists them")
     recorder = Recorder(listeners=[] if listener is None else [listener])
     ended: list[Situation] = []
     failed: list[TransshipError] = []
     with _interruptible(), Journal.open(reach.state) as journal, _connections(reach) as hosts:
-        for record in _records(journal, hosts, migration):
+        records = _records(journal, hosts, migration)
+        if told != NOTHING_TOLD and len(records) > 1:
+            raise UsageError("what is told holds for one migration: say which", hint="transship status lists them")
+        for record in records:
             sites = hosts.sites(record)
             try:
                 found = look(record, sites, told)

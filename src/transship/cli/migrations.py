@@ -98,7 +98,8 @@ def recover_command(  # noqa: PLR0913 - the words of the command
 ) -> None:
     """End what was cut off: look at both hosts, decide, say why, and act. Twice changes nothing more.
 
-    Without ID: all that was cut off. What you tell (a host that is lost, a copy to keep) holds for one.
+    Without ID: all that was cut off. What you tell (a host that is lost, a copy to keep) holds for one: where there
+    are several, say which.
 
     Examples:
       transship recover
