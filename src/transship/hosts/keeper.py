@@ -29,6 +29,8 @@ _ANSWER_S = 30.0
 _CODE_LOCKED = "ELOCKED"
 _CODE_ENDED = "EENDED"
 _LEAVE_S = 2.0
+_MOST_RECORDS = 10_000
+"""More than any host that tells the truth has: the newest fifty stay of those that have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +117,11 @@ class Keeper:
         more = True
         while more:
             answer = self._call("records", after=found[-1]["file"] if found else "")
-            found += answer["records"]
-            more = bool(answer["more"])
+            page = answer.get("records")
+            if not isinstance(page, list) or not all(map(_is_stored, page)) or len(found) > _MOST_RECORDS:
+                raise TransferError(f"{self.host} answers what no keeper answers when it is asked for its records")
+            found += page
+            more = bool(answer.get("more")) and bool(page)
         return found
 
     def forget(self, migration: str) -> None:
@@ -196,6 +201,16 @@ def start_keeper(host: Host, root: RootAccess, *, lease_s: float = LEASE_S) -> K
     Raises as `start_agent`, also where root cannot be had.
     """
     return Keeper(start_agent(host, root), lease_s)
+
+
+def _is_stored(each: object) -> bool:
+    """Whether it is what a keeper says of one record: a host may say anything."""
+    return (
+        isinstance(each, dict)
+        and isinstance(each.get("file"), str)
+        and isinstance(each.get("record"), dict | None)
+        and isinstance(each.get("held"), bool)
+    )
 
 
 def _locked(host: str, answer: Message) -> LockedError:
