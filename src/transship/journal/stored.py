@@ -66,7 +66,8 @@ def read(text: object, where: str) -> object:
 def _damaged(where: str, error: MalformedError) -> JournalError:
     return JournalError(
         f"{where} holds a damaged record: {error}",
-        hint="it is also kept on both hosts of the migration, and in the journal of the machine that began it",
+        hint="it is also kept on both hosts of the migration, and in the journal of the machine that began it: "
+        "with a new --state-dir, and --host HOST twice, transship goes by the hosts",
     )
 
 
