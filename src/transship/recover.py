@@ -121,10 +121,10 @@ def carry_out(found: Situation, sites: Sites, journal: Journal, recorder: Record
     """
     record = found.record
     posts = {side: Post(each.host, each.root, _locks(record, side)) for side, each in sites.items() if each.host}
-    stages: dict[Side, Stage] = {}
-    for side, seen in (("source", found.source), ("target", found.target)):
-        if seen.stage:
-            stages[side] = seen.stage  # type: ignore[index]
+    # A target without a copy was told nothing that it could act by.
+    stages: dict[Side, Stage] = {"target": found.target.stage or "fenced"}
+    if found.source.stage:
+        stages["source"] = found.source.stage
     with Ledger(record, journal, posts) as ledger:
         try:
             ledger.take_over(stages)
@@ -136,7 +136,8 @@ def carry_out(found: Situation, sites: Sites, journal: Journal, recorder: Record
         now = look(record, sites, told)
         ours = [replace(seen, held=False) for seen in (now.source, now.target)]
         decision = decide(record, ours[0], ours[1], told)
-        if decision.kind not in {found.decision.kind, "nothing"}:
+        agreed = (found.decision.kind, found.decision.actions)
+        if decision.kind != "nothing" and (decision.kind, decision.actions) != agreed:
             raise NeedsRecoveryError(
                 f"things have changed since it was looked at: {decision.why}",
                 hint=f"transship status {record.id} shows what would be done now",

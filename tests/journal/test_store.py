@@ -118,7 +118,6 @@ def test_of_a_result_only_what_was_measured_is_kept(tmp_path: Path) -> None:
         "bytes": {"image": {"logical": 3, "wire": 2}},
         "phases": [{"name": "stop", "start_s": 1.0, "seconds": 2.0, "bytes": 0, "failed": False}],
         "rounds": [{"number": 1, "files": 2}],
-        "predicted": {"downtime_s": None},
     }
     assert b"hunter2" not in b"".join(each.read_bytes() for each in tmp_path.iterdir())
 

@@ -217,7 +217,7 @@ def default_folder() -> Path:
 def measured(result: Json) -> dict[str, Any]:
     """Of the object of `move --json`, the outcome, the strategy and what was measured: numbers, no texts beside."""
     kept: dict[str, Any] = {name: result[name] for name in ("outcome", "strategy") if name in result}
-    numbers = ("downtime_s", "total_s", "bytes", "rounds", "predicted")
+    numbers = ("downtime_s", "total_s", "bytes", "rounds")
     kept.update({name: _numbers(result[name]) for name in numbers if name in result})
     kept["phases"] = [{"name": each["name"], **_numbers(each)} for each in result.get("phases", ())]
     return kept
