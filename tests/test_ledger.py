@@ -8,7 +8,7 @@ import pytest
 
 from tests.custody import record
 from transship import ledger as ledgers
-from transship.errors import EndedError, NeedsRecoveryError
+from transship.errors import EndedError, LockedError, NeedsRecoveryError, TransferError
 from transship.hosts.base import Host
 from transship.hosts.fake import FakeHost
 from transship.hosts.keeper import Side
@@ -41,6 +41,9 @@ class Written:
         if there["stage"] == "ended" != stored["stage"]:
             raise EndedError("it has ended")
         self.write(stored)
+
+    def end(self, outcome: str) -> None:
+        raise TransferError(f"this keeper is not on duty, so it cannot end as {outcome}")
 
     def write(self, stored: Any) -> None:
         assert not self.lost
@@ -89,6 +92,21 @@ def slept(journal: Journal, hosts: dict[str, HostFiles], left: dict[str, Stage])
         files.keepers[-1].lost = "nothing was heard"
         files.stored[ID] = {**files.stored[ID], "stage": left.get(name, "released")}
     return found
+
+
+def test_what_is_on_a_host_is_known_here_and_a_refusal_ends_it(
+    journal: Journal, hosts: dict[str, HostFiles], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_keeper: Written, stored: Any, side: Side, locks: Sequence[str], patience_s: float = 0.0) -> None:
+        assert [each.record.id for each in journal.open_()] == [ID]
+        raise LockedError("a move of web is under way on new")
+
+    monkeypatch.setattr(Written, "keep", refuse)
+    with pytest.raises(LockedError):
+        Ledger(record(), journal, {"target": Post(FakeHost("new"), "root", ())}).claim()
+    assert journal.open_() == []
+    (entry,) = journal.history(10)
+    assert (entry.record.outcome, entry.record.detail) == ("refused", "a move of web is under way on new")
 
 
 @pytest.mark.parametrize("stage", ["forward", "committed"])

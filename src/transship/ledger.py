@@ -48,19 +48,20 @@ class Ledger:
         self._keepers: dict[Side, Keeper] = {}
 
     def claim(self) -> None:
-        """See `Custody`. If it fails nothing is locked, and nothing of it is left."""
+        """See `Custody`. If it fails nothing is locked, and nothing of it is left but that it was refused."""
         if self._resumed:
             self.take_over({}, LEASE_S + 1.0)
             return
+        self._journal.begin(self.record)  # first: else a record on a host could be one that nobody knows of
         try:
             self._lock(dict.fromkeys(self._kept(), self.record.stage), 0.0)
-            self._journal.begin(self.record)
-        except BaseException:
+        except BaseException as error:
             for keeper in self._keepers.values():
                 with suppress(TransshipError):  # who reads a record of what was never begun sees that
                     keeper.end("refused")
                     keeper.forget(self.record.id)
             self.close()
+            self._journal.save(replace(self.record, stage="ended", outcome="refused", detail=str(error)))
             raise
 
     def take_over(self, stages: Mapping[Side, Stage], patience_s: float = WAIT_S) -> None:
