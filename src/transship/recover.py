@@ -134,8 +134,8 @@ def carry_out(found: Situation, sites: Sites, journal: Journal, recorder: Record
                 raise
             return carry_out(found, sites, journal, recorder, told)
         now = look(record, sites, told)
-        ours = [replace(seen, held=False) for seen in (now.source, now.target)]
-        decision = decide(record, ours[0], ours[1], told)
+        source, target = _without_ours(found.source, now.source), _without_ours(found.target, now.target)
+        decision = decide(record, source, target, told)
         agreed = (found.decision.kind, found.decision.actions)
         if decision.kind != "nothing" and (decision.kind, decision.actions) != agreed:
             raise NeedsRecoveryError(
@@ -150,6 +150,11 @@ def carry_out(found: Situation, sites: Sites, journal: Journal, recorder: Record
             outcome = "moved" if decision.kind == "finish" else "rolled-back"
             ledger.end(now.outcome or outcome, decision.why)
     return decision
+
+
+def _without_ours(before: Seen, now: Seen) -> Seen:
+    """What is seen of a host now that it is locked: a copy of the record that there was not before is of our making."""
+    return replace(now, held=False, stage=now.stage if before.stage else None)
 
 
 def _locks(record: Record, side: Side) -> tuple[str, ...]:
