@@ -31,13 +31,15 @@ def options(name: str) -> LabOptions:
 class Arena:
     """The hosts, and a folder for the journals of the coordinators.
 
-    `usual` is how long an undisturbed move takes, by variant, and `told` has the phases that it told.
+    `usual` is how long an undisturbed move takes, by variant, and `told` has the phases that it told. `doubtful` are the
+    sides whose dockerd was killed: until it is restarted in order it may take ports for allocated that nobody has.
     """
 
     lab: Lab
     folder: Path
     usual: dict[str, float] = field(default_factory=dict)
     told: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    doubtful: set[str] = field(default_factory=set)
 
     @property
     def source(self) -> Node:
@@ -57,6 +59,10 @@ class Arena:
         """Begin anew: one copy on the source, and nothing of it on the target. Returns the copy's id."""
         for node in (self.source, self.target):
             _empty(node)
+        for side in self.doubtful:
+            self.node(side).stop_dockerd()
+            self.node(side).start_dockerd()
+        self.doubtful.clear()
         self.lab.load(self.source, "busybox")
         if fault.image:
             self.lab.load(self.target, "busybox")

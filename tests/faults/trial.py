@@ -79,6 +79,8 @@ def attempt(arena: Arena, fault: Fault) -> Report:
     except Exception as error:  # noqa: BLE001 - it is the report
         report.failures.append(f"{type(error).__name__}: {error}")
     finally:
+        if fault.kind.startswith("dockerd"):
+            arena.doubtful.add(fault.side)
         arena.mend()
         shutil.rmtree(folder)
     report.seconds = time.monotonic() - began
@@ -151,9 +153,8 @@ class _Trial:
             self.report.steps = [f"{each['kind']} {each.get('phase', '')}" for each in coordinator.said][-6:]
             if struck and not committed and coordinator.status == 0 and self.fault.kind.startswith("interrupted"):
                 self.report.failures.append("the interrupt was not heeded")
-            if died is None or coordinator.told("started", "release"):
-                return None
-            return died
+            handed_over = coordinator.told("started", "release") and self.fault.boundary != ("started", "release", 1)
+            return None if handed_over else died
 
     def _reach(self, coordinator: Coordinator, deadline: float) -> bool:
         """Wait for the moment of the fault. Returns whether it came before the end."""
