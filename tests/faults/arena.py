@@ -31,8 +31,8 @@ def options(name: str) -> LabOptions:
 class Arena:
     """The hosts, and a folder for the journals of the coordinators.
 
-    `usual` is how long an undisturbed move takes, by variant, and `told` has the phases that it told. `doubtful` are the
-    sides whose dockerd was killed: until it is restarted in order it may take ports for allocated that nobody has.
+    `usual` is how long an undisturbed move takes, by variant, and `told` has the phases that it told. `doubtful` are
+    the sides whose dockerd was killed: until it is restarted in order it may take ports for allocated that nobody has.
     """
 
     lab: Lab
