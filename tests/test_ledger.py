@@ -46,7 +46,8 @@ class Written:
         raise TransferError(f"this keeper is not on duty, so it cannot end as {outcome}")
 
     def write(self, stored: Any) -> None:
-        assert not self.lost
+        if self.lost:
+            raise TransferError(self.lost)
         self._files.stored[stored["id"]] = stored
 
     def records(self) -> list[Any]:
@@ -107,6 +108,20 @@ def test_what_is_on_a_host_is_known_here_and_a_refusal_ends_it(
     assert journal.open_() == []
     (entry,) = journal.history(10)
     assert (entry.record.outcome, entry.record.detail) == ("refused", "a move of web is under way on new")
+
+
+def test_nothing_is_handed_over_to_a_target_that_is_gone(journal: Journal, hosts: dict[str, HostFiles]) -> None:
+    posts: dict[Side, Post] = {
+        "source": Post(FakeHost("old"), "root", ()),
+        "target": Post(FakeHost("new"), "root", ()),
+    }
+    found = Ledger(record(), journal, posts)
+    found.claim()
+    found.advance("stopping")
+    hosts["new"].keepers[-1].lost = "it ended"
+    with pytest.raises(TransferError, match="it ended"):
+        found.advance("released")
+    assert hosts["old"].stored[ID]["stage"] == found.record.stage == "stopping"
 
 
 @pytest.mark.parametrize("stage", ["forward", "committed"])
