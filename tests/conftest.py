@@ -1,4 +1,5 @@
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,6 +22,10 @@ WITH_LIMITS: CgroupVersion = "v1" if any(not tree.unified for tree in hierarchie
 """The version of control groups that limits memory and CPU in a host of this machine."""
 
 _numbers = count(1)
+
+# A shell starts what runs in the background with Ctrl-C ignored, and the programs under test would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Before any process of pytest-xdist begins: all of them must draw the same cases.
 os.environ.setdefault("TRANSSHIP_SEED", str(SystemRandom().randrange(2**32)))
