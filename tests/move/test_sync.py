@@ -65,7 +65,7 @@ def test_volumes_and_writable_layer_move_between_stores_and_versions_and_back(st
     there = hosts.move("web", "--probe", f"http:{PORT}/count", "--verify", "full", "--json", user=user)
     assert there.code == 0, there.err
     assert there.result["strategy"] == "sync"
-    assert there.result["verified"] == ["image", "spec", "the writable layer (full)", "volume data (full)"]
+    assert there.result["verified"] == ["image", "spec", "volume data (full)", "the writable layer (full)"]
     assert listing(hosts.h2) == wanted
     hosts.h1.output(["docker", "cp", f"{there.result['source']['container_id']}:/www/count", "/run/count"])
     assert count(hosts.h2) >= int(hosts.h1.output(["cat", "/run/count"]))
@@ -294,7 +294,7 @@ def test_a_volume_that_docker_fills_from_the_image_arrives_as_it_was_left(hosts:
         "web",
         "sh",
         "-c",
-        "cd /etc; for f in *; do [ -f $f ] && sha256sum $f; done | grep -v host",
+        "cd /etc; for f in *; do [ -f $f ] && sha256sum $f; done | grep -v -e host -e mtab -e resolv",
     ]
     before = hosts.h1.output(listed)
     moved = hosts.move("web", "--yes", "--verify", "full")
