@@ -145,7 +145,7 @@ def test_a_source_that_ended_before_it_was_frozen_runs_after_the_undo() -> None:
 def test_a_source_that_has_ended_is_not_killed() -> None:
     move = under_way("committed")
     move.source.docker.stop(ID)
-    kill_frozen(move.source.docker, NoAgent(), ID)
+    kill_frozen(move.source.docker, NoAgent, ID)
     assert status(move) == "exited"
 
 

@@ -245,7 +245,7 @@ class _Hands:
         host, record = self._host("source"), self.record
         if host.docker.inspect_container(record.container_id)["State"]["Paused"]:
             with start_agent(host, self.sites["source"].root or "none") as agent:
-                kill_frozen(host.docker, agent, record.container_id)
+                kill_frozen(host.docker, lambda: agent, record.container_id)
         if record.retire == "remove":
             host.docker.remove_container(record.container_id)
         else:

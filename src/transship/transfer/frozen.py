@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,16 +19,16 @@ class KillSource:
         return "kill the frozen source"
 
     def run(self, move: Move) -> None:
-        kill_frozen(move.source.docker, move.work.pair.source, self.container_id)
+        kill_frozen(move.source.docker, lambda: move.work.pair.source, self.container_id)
 
 
-def kill_frozen(docker: Docker, agent: Asked, container: str) -> None:
+def kill_frozen(docker: Docker, agent: Callable[[], Asked], container: str) -> None:
     """End a frozen container, none of whose processes runs again. One that has ended is left alone.
 
     Raises `TransferError` where its processes cannot be reached; then it stays frozen.
     """
     state = docker.inspect_container(container)["State"]
     if state["Paused"]:
-        agent.call("kill", container=container, pid=state["Pid"])
+        agent().call("kill", container=container, pid=state["Pid"])
     with suppress(ConflictError):  # it has ended
         docker.kill(container)
