@@ -1,6 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
+from tests import custody
 from transship.plan.record import End, Loading, Made, Provided, Record
 
 SOURCE_ID, TARGET_ID, NETWORK_ID = "a" * 64, "b" * 64, "c" * 64
@@ -19,19 +20,11 @@ def made() -> Made:
 
 
 def record(**changes: Any) -> Record:
-    basic = Record(
-        id="0badcafe",
+    """A record in which everything was made that can be."""
+    basic = custody.record(
         begun="2026-11-22T12:00:00+00:00",
         coordinator="ann@laptop",
-        since="2026-11-22T12:00:01+00:00",
-        strategy="sync",
-        container="web",
         container_id=SOURCE_ID,
-        arriving="web",
-        running=True,
-        restart_policy={"Name": "always", "MaximumRetryCount": 0},
-        freeze=False,
-        retire="keep",
         retired_name="web.moved-to.b.0badcafe",
         source=End("ssh://a", "daemon-a"),
         target=End("ssh://b", "daemon-b"),
