@@ -17,6 +17,7 @@ from transship.errors import NeedsRecoveryError, PreflightError, UnreachableErro
 from transship.hosts.base import Host
 from transship.journal.decision import Told
 from transship.journal.store import Journal
+from transship.journal.stored import JournalError
 from transship.plan.record import End, Made, Record, Stage
 
 pytestmark = pytest.mark.usefixtures("settled_soon")
@@ -91,11 +92,25 @@ def test_another_daemon_behind_the_same_address_is_not_touched(world: World, cut
     assert found.decision.kind == "ask"
 
 
+def test_what_the_journal_cannot_read_is_told_and_keeps_nobody_from_the_others(
+    world: World, cut: Cut, tmp_path: Path
+) -> None:
+    reach = cut(cut_off(world, "first"), cut_off(world, "second"))
+    with Journal.open(tmp_path) as journal:
+        journal._connection.execute("UPDATE migrations SET record = '{' WHERE id = 'first'")
+    with pytest.raises(JournalError, match=r"\(migration first\)") as raised:
+        migrations.recover(reach)
+    assert isinstance(raised.value.result, tuple)
+    assert [each.record.id for each in raised.value.result] == ["second"]
+    assert migrations.status(reach) == []
+    assert len(migrations.damaged(reach, ended=False)) == 1
+
+
 def test_what_has_moved_is_not_aborted(world: World, cut: Cut, tmp_path: Path) -> None:
     moved = cut_off(world, "first")
     reach = cut(moved)
     with Journal.open(tmp_path) as journal:
-        journal.stage("first", "ended", "moved", "")
+        journal.save(replace(moved, stage="ended", outcome="moved"))
     with pytest.raises(PreflightError, match="handed over to new already") as raised:
         migrations.recover(reach, "first", only_back=True)
     assert raised.value.hint == "transship switch-back first returns with all data"

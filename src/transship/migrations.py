@@ -55,9 +55,15 @@ class Status:
 
 
 def history(reach: Reach, *, limit: int = 50) -> list[Entry]:
-    """The migrations that this machine began last, newest first. Raises `JournalError`."""
+    """The migrations that this machine began last, newest first; see `damaged` for others. Raises `JournalError`."""
     with Journal.open(reach.state) as journal:
         return journal.history(limit)
+
+
+def damaged(reach: Reach, *, ended: bool = True) -> list[str]:
+    """What cannot be read of this machine's migrations, a sentence each; `ended`: also of those that have ended."""
+    with Journal.open(reach.state) as journal:
+        return [str(error) for error in journal.damaged(ended=ended)]
 
 
 def status(reach: Reach, migration: str = "") -> list[Status]:
@@ -97,8 +103,8 @@ def recover(
 
     `agreed` is asked before anything is done. `only_back`: the source shall serve, and nothing be finished. Returns
     what was decided, each; twice changes nothing more. Where all are meant, one that cannot be ended keeps none of the
-    others from it, and one that is under way is left alone; the error that is raised when all were tried says what
-    every one said, and its `result` is what would have been returned.
+    others from it (nor one that the journal cannot tell of), and one that is under way is left alone; the error that is
+    raised when all were tried says what every one said, and its `result` is what would have been returned.
 
     Raises:
         UsageError: nothing is known of the one that is named, or something is told of several.
@@ -110,8 +116,8 @@ def recover(
     """
     recorder = Recorder(listeners=[] if listener is None else [listener])
     ended: list[Situation] = []
-    failed: list[TransshipError] = []
     with _interruptible(), Journal.open(reach.state) as journal, _connections(reach) as hosts:
+        failed: list[TransshipError] = [] if migration else [*journal.damaged(ended=False)]
         records = _records(journal, hosts, migration)
         if told != NOTHING_TOLD and len(records) > 1:
             raise UsageError("what is told holds for one migration: say which", hint="transship status lists them")

@@ -1,10 +1,13 @@
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.journal.records import record
 from transship.cli.main import fail, run
 from transship.errors import NeedsRecoveryError, PreflightError, UsageError
+from transship.journal.store import Journal
 
 
 @pytest.mark.parametrize(
@@ -31,6 +34,25 @@ def test_wrong_words_give_a_machine_an_object(
     assert sentence in told["error"]
     assert told["hint"]
     assert sentence in err or "Usage" in err
+
+
+@pytest.mark.parametrize("command", ["status", "history"])
+def test_what_the_journal_cannot_read_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
+    with Journal.open(tmp_path) as journal:
+        journal.begin(record(id="first"))
+        journal._connection.execute("UPDATE migrations SET record = '{'")
+    said = {}
+    for words in ([command], [command, "--json"]):
+        monkeypatch.setattr(sys, "argv", ["transship", "--state-dir", str(tmp_path), *words])
+        with pytest.raises(SystemExit) as ended:
+            run()
+        assert not ended.value.code
+        said[words[-1]] = capsys.readouterr().out
+    (told,) = json.loads(said["--json"])["damaged"]
+    assert "(migration first)" in told
+    assert told in said[command]
 
 
 def test_without_json_nothing_of_it_is_on_stdout(

@@ -53,7 +53,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
             journal.begin(record(id=name))
             journal.note(name, "stop the source", "intent", 1.5)
             journal.predicted(name, {"downtime_s": 1.5})
-        journal.stage("b", "ended", "moved", "")
+        journal.save(record(id="b", stage="ended", outcome="moved"))
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -76,4 +76,4 @@ def test_databases(random: Random, whole: dict[str, bytes], tmp_path: Path) -> N
         for entry in (*journal.history(9), *journal.open_()):
             assert journal.get(entry.record.id) == entry
         journal.begin(record(id="cc"))
-        journal.stage("aa", "ended", "moved", "")
+        journal.save(record(id="aa", stage="ended", outcome="moved"))

@@ -47,7 +47,7 @@ def test_open_are_those_that_have_not_ended(tmp_path: Path) -> None:
     with Journal.open(tmp_path) as journal:
         for each in migrations("aa", "ab", "b"):
             journal.begin(each)
-        journal.stage("ab", "ended", "moved", "all went well")
+        journal.save(record(id="ab", stage="ended", outcome="moved", detail="all went well"))
         assert [entry.record.id for entry in journal.open_()] == ["b", "aa"]
         ended = journal.get("ab")
         assert (ended.record.stage, ended.record.outcome, ended.record.detail) == ("ended", "moved", "all went well")
@@ -84,8 +84,6 @@ def test_a_record_of_another_machine_is_taken_up_and_one_of_our_own_is_not_begun
         assert journal.get("0").record.stage == "released"
         with pytest.raises(JournalError):
             journal.begin(record())
-        with pytest.raises(JournalError):
-            journal.stage("unknown", "fenced")
         with pytest.raises(JournalError):
             journal.predicted("unknown", {})
         with pytest.raises(JournalError):
@@ -250,7 +248,7 @@ def test_several_threads_at_once_lose_nothing(tmp_path: Path) -> None:
         def write(name: str) -> None:
             for number in range(20):
                 journal.begin(record(id=f"{name}-{number}"))
-                journal.stage(f"{name}-{number}", "fenced")
+                journal.save(record(id=f"{name}-{number}", stage="fenced"))
 
         threads = [threading.Thread(target=write, args=(f"t{number}",)) for number in range(4)]
         for thread in threads:

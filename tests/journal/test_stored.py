@@ -167,6 +167,20 @@ def test_a_damaged_row_is_told_of_in_one_sentence(tmp_path: Path, where: tuple[s
                 assert str(error)  # noqa: PT017 - it may be raised, and if it is, it must say something
 
 
+def test_one_that_is_damaged_keeps_nobody_from_the_others(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal:
+        for name in ("first", "second", "third"):
+            journal.begin(record(id=name))
+        journal.save(record(id="third", stage="ended"))
+        journal._connection.execute("UPDATE migrations SET record = '{' WHERE id <> 'second'")
+        assert [each.record.id for each in journal.history()] == ["second"]
+        assert [each.record.id for each in journal.open_()] == ["second"]
+        assert ["(migration first)" in str(each) for each in journal.damaged(ended=False)] == [True]
+        assert len(journal.damaged()) == 2
+        with pytest.raises(JournalError, match="migration first"):
+            journal.get("first")
+
+
 def test_a_record_under_another_id_is_refused(tmp_path: Path) -> None:
     with Journal.open(tmp_path) as journal:
         journal.begin(record())

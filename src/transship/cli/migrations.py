@@ -50,11 +50,14 @@ def status_command(context: typer.Context, migration: AnyId = "", *, host: At = 
     from transship import migrations  # noqa: PLC0415 - Docker's SDK takes a while to import, and --help must not wait
     from transship.cli import output, reports  # noqa: PLC0415
 
-    found = migrations.status(_reach(context, host), migration)
+    reach, screen = _reach(context, host), output.console(settings(context))
+    found = migrations.status(reach, migration)
+    damaged = [] if migration else migrations.damaged(reach, ended=False)
     if as_json:
-        output.print_json({"migrations": [reports.status_as_json(each) for each in found]})
+        output.print_json({"migrations": [reports.status_as_json(each) for each in found], "damaged": damaged})
     else:
-        reports.print_status(output.console(settings(context)), found)
+        reports.print_status(screen, found)
+        reports.print_damaged(screen, damaged)
 
 
 def history_command(
@@ -78,11 +81,13 @@ def history_command(
     from transship import migrations  # noqa: PLC0415 - see above
     from transship.cli import output, reports  # noqa: PLC0415
 
-    entries = migrations.history(_reach(context, None), limit=limit)
+    reach, screen = _reach(context, None), output.console(settings(context))
+    entries, damaged = migrations.history(reach, limit=limit), migrations.damaged(reach)
     if as_json:
-        output.print_json({"migrations": [reports.entry_as_json(each) for each in entries]})
+        output.print_json({"migrations": [reports.entry_as_json(each) for each in entries], "damaged": damaged})
     else:
-        reports.print_history(output.console(settings(context)), entries)
+        reports.print_history(screen, entries)
+        reports.print_damaged(screen, damaged)
 
 
 def recover_command(  # noqa: PLR0913 - the words of the command

@@ -102,6 +102,12 @@ def print_history(out: Console, entries: Sequence[Entry]) -> None:
     out.print(line("In brackets: the bounds that were predicted.", "dim"))
 
 
+def print_damaged(out: Console, sentences: Sequence[str]) -> None:
+    """What the journal cannot tell of."""
+    for sentence in sentences:
+        out.print(line(sentence, "bold red"), soft_wrap=True)
+
+
 def _print_actions(out: Console, actions: Sequence[str]) -> None:
     for number, action in enumerate(actions, 1):
         out.print(line(f"  {number}. {action}"), soft_wrap=True)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 from transship.codec import Json, MalformedError, decode
 from transship.errors import UsageError
 from transship.journal.stored import JournalError, from_text, read, to_json
-from transship.plan.record import Record, Stage, StepEvent
+from transship.plan.record import Record, StepEvent
 
 VERSION = 1
 """Of the tables, in the database's `user_version`. A newer one is refused."""
@@ -39,6 +39,7 @@ _TABLES = (
     "CREATE INDEX steps_of ON steps (migration)",
 )
 _ENTRY = "id, record, predicted, happened, ended"
+_OPEN = "WHERE ended IS NULL ORDER BY number DESC"
 _STEPS = "SELECT step, event, at FROM steps WHERE migration = ? ORDER BY number"
 
 _AGAIN_S = 0.02
@@ -119,11 +120,6 @@ class Journal:
                 (record.id, json.dumps(to_json(record)), _now() if record.stage == "ended" else None),
             )
 
-    def stage(self, migration: str, stage: Stage, outcome: str = "", detail: str = "") -> None:
-        """Write down how far a migration is. Raises `JournalError` if it is not known."""
-        with self._lock:
-            self.save(replace(self._entry(migration).record, stage=stage, outcome=outcome, detail=detail))
-
     def note(self, migration: str, step: str, event: StepEvent, at: float) -> None:
         """Write down what becomes of a step, `at` seconds after the migration began."""
         with self._writing() as database:
@@ -153,12 +149,18 @@ class Journal:
         return self._entry(found[0])
 
     def open_(self) -> list[Entry]:
-        """The migrations that have not ended, newest first."""
-        return self._entries("WHERE ended IS NULL ORDER BY number DESC")
+        """The migrations that have not ended, newest first. What cannot be read is left out: see `damaged`."""
+        return [each for each in self._found(_OPEN) if isinstance(each, Entry)]
 
     def history(self, limit: int = 50) -> list[Entry]:
-        """The migrations that were begun last, newest first."""
-        return self._entries("ORDER BY number DESC LIMIT ?", limit)
+        """The migrations that were begun last, newest first. What cannot be read is left out: see `damaged`."""
+        found = self._found("ORDER BY number DESC LIMIT ?", limit)
+        return [each for each in found if isinstance(each, Entry)]
+
+    def damaged(self, *, ended: bool = True) -> list[JournalError]:
+        """What cannot be read of migrations, an error each; `ended`: also of those that have ended."""
+        found = self._found("" if ended else _OPEN)
+        return [each for each in found if isinstance(each, JournalError)]
 
     def close(self) -> None:
         """Close the database. Twice is fine."""
@@ -183,12 +185,14 @@ class Journal:
         return JournalError(f"{self.path} knows no migration {migration}")
 
     def _entry(self, migration: str) -> Entry:
-        found = self._entries("WHERE id = ?", migration)
+        found = self._found("WHERE id = ?", migration)
         if not found:
             raise self._unknown(migration)
+        if isinstance(found[0], JournalError):
+            raise found[0]
         return found[0]
 
-    def _entries(self, which: str, *values: str | int) -> list[Entry]:
+    def _found(self, which: str, *values: str | int) -> list[Entry | JournalError]:
         with self._reading() as database:
             rows = database.execute(f"SELECT {_ENTRY} FROM migrations {which}", values).fetchall()  # noqa: S608 - ours
             steps = {row[0]: database.execute(_STEPS, (row[0],)).fetchall() for row in rows}
@@ -245,16 +249,20 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _entry(row: Sequence[object], steps: Sequence[Sequence[object]], where: str) -> Entry:
+def _entry(row: Sequence[object], steps: Sequence[Sequence[object]], where: str) -> Entry | JournalError:
+    """What a row says, or why it cannot be read: one that is damaged keeps nobody from the others."""
     identity, text, predicted, happened, ended = row
-    record = from_text(text, where)
     try:
+        record = from_text(text, where)
         if record.id != identity:
             raise MalformedError("the record is that of another migration")  # noqa: TRY301 - one sentence for all
         notes = tuple(decode(Note, dict(zip(("step", "event", "at"), step, strict=True))) for step in steps)
         return Entry(record, notes, _object(predicted, where), _object(happened, where), record.begun, str(ended or ""))
+    except JournalError as error:
+        return error
     except MalformedError as error:
-        raise JournalError(f"{where} is damaged: {error}") from error
+        hint = "its hosts have copies: transship status --host HOST --host HOST"
+        return JournalError(f"{where} is damaged: {error}", hint=hint)
 
 
 def _object(text: object, where: str) -> Json | None:
