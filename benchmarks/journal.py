@@ -31,7 +31,6 @@ def main() -> None:
             print(f"open  {(time.perf_counter() - began) * 1000:.2f} ms")
             print("begin", measured(lambda number: journal.begin(record(id=f"m{number}"))))
             print("save ", measured(lambda number: journal.save(record(id=f"m{number}", stage="fenced"))))
-            print("stage", measured(lambda number: journal.stage(f"m{number}", "stopping")))
             print("note ", measured(lambda number: journal.note(f"m{number}", "stop the source", "intent", 1.0)))
 
 

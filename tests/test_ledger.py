@@ -45,9 +45,12 @@ class Written:
     def end(self, outcome: str) -> None:
         raise TransferError(f"this keeper is not on duty, so it cannot end as {outcome}")
 
-    def write(self, stored: Any) -> None:
+    def hear(self) -> None:
         if self.lost:
             raise TransferError(self.lost)
+
+    def write(self, stored: Any) -> None:
+        self.hear()
         self._files.stored[stored["id"]] = stored
 
     def records(self) -> list[Any]:

@@ -83,8 +83,8 @@ class Ledger:
 
     def advance(self, stage: Stage) -> None:
         """See `Custody`. If it fails, this side takes the further stage for true."""
-        if stage == "released":
-            self._write("target")  # as it is: to a host that is gone by now nothing is handed over
+        if stage == "released" and "target" in self._keepers:
+            self._keepers["target"].hear()  # to a host that is gone by now nothing is handed over
         self.record = replace(self.record, stage=stage)
         self._journal.save(self.record)
         if stage == "committed":

@@ -99,6 +99,10 @@ class Keeper:
             )
         checked(self.host, answer)
 
+    def hear(self) -> None:
+        """Hear from it, and let it hear that somebody is here."""
+        self._call("beat", lease=self._lease_s)
+
     def write(self, record: Json) -> None:
         """Have the whole record on the host's disk, with its stage."""
         self._call("write", record=record)
