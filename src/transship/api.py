@@ -229,10 +229,11 @@ def _planned(seen: Observation, options: MoveOptions, recorder: Recorder, migrat
 def _learned(journal: Journal) -> Model:
     """What earlier moves tell of costs. That one of them cannot be read any more is no reason not to move."""
     try:
-        pairs = [pair(each.predicted or {}, each.happened or {}) for each in journal.history(_LEARN_FROM)]
+        model = Model()
+        pairs = [pair(each.predicted or {}, each.happened or {}, model) for each in journal.history(_LEARN_FROM)]
     except JournalError:
         return Model()
-    return recalibrate(Model(), pairs)
+    return recalibrate(model, pairs)
 
 
 def _prober(options: MoveOptions, under_way: Move) -> Prober | None:

@@ -9,6 +9,7 @@ from transship.plan.interval import Interval
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions, Preference, StrategyName
 from transship.plan.predict import Prediction
+from transship.plan.work import Work
 from transship.spec.model import VolumeSpec
 from transship.strategies.choose import choose
 
@@ -25,7 +26,7 @@ def candidate(
         return None if value is None else Interval(value / 2, value, value * 2)
 
     return Candidate(
-        name, findings, Prediction(name, {}, {"image": interval(sent)}, interval(total), interval(downtime))
+        name, findings, Prediction(Work(name), {"image": interval(sent)}, interval(total), interval(downtime))
     )
 
 

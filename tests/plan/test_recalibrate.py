@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def happened(factor: float, **other: Any) -> dict[str, Any]:
 
 
 def learned(*factors: float) -> Correction:
-    model = recalibrate(Model(), [pair(PREDICTED, happened(factor)) for factor in factors])
+    model = recalibrate(Model(), [pair(PREDICTED, happened(factor), Model()) for factor in factors])
     return model.corrections.get("sync", Correction())
 
 
@@ -50,16 +51,16 @@ def test_a_first_move_counts_half_and_nothing_counts_without_bounds() -> None:
 
 
 def test_a_prediction_that_was_corrected_is_not_corrected_twice() -> None:
-    once = recalibrate(Model(), [pair(PREDICTED, happened(2.0))] * 3)
+    once = recalibrate(Model(), [pair(PREDICTED, happened(2.0), Model())] * 3)
     again = predict(SEEN, MoveOptions(), "sync", once).to_json()
     right = happened(2.0)
-    twice = recalibrate(Model(), [*[pair(PREDICTED, right)] * 3, *[pair(again, right)] * 3])
+    twice = recalibrate(Model(), [*[pair(PREDICTED, right, Model())] * 3, *[pair(again, right, Model())] * 3])
     assert twice.corrections["sync"].total == pytest.approx(2.0)
     assert twice.corrections["sync"].downtime == pytest.approx(2.0)
 
 
 def test_each_strategy_learns_for_itself() -> None:
-    model = recalibrate(Model(), [pair(PREDICTED, happened(2.0))])
+    model = recalibrate(Model(), [pair(PREDICTED, happened(2.0), Model())])
     assert set(model.corrections) == {"sync"}
 
 
@@ -67,31 +68,37 @@ def test_each_strategy_learns_for_itself() -> None:
     "other", [{"outcome": "rolled-back"}, {"strategy": "stop-start"}, {"strategy": None}, {"outcome": 3}]
 )
 def test_only_a_move_by_the_predicted_strategy_counts(other: dict[str, Any]) -> None:
-    assert pair(PREDICTED, happened(1.0, **other)) is None
+    assert pair(PREDICTED, happened(1.0, **other), Model()) is None
 
 
 def test_what_is_missing_is_left_out() -> None:
-    assert pair({"strategy": "sync", "total_s": None}, happened(1.0)) == Pair("sync", None, None, None)
-    assert pair(PREDICTED, {"outcome": "moved", "strategy": "sync"}) == Pair("sync", None, None, None)
+    assert pair({**PREDICTED, "work": None}, happened(1.0), Model()) is None
+    assert pair(PREDICTED, {"outcome": "moved", "strategy": "sync"}, Model()) == Pair("sync", None, None, None)
+
+
+def test_a_model_that_has_changed_since_is_held_against_what_happened_all_the_same() -> None:
+    slower = replace(Model(), setup=Model().setup + 10.0)
+    found = pair(PREDICTED, happened(1.0), slower)
+    assert found is not None
+    assert found.total == pytest.approx(PREDICTED["total_s"]["likely"] / (PREDICTED["total_s"]["likely"] + 10.0))
 
 
 documents = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["total_s", "downtime_s", "bytes", "wire", "likely", "corrected", "wire_bytes", "image"]),
-            inner,
-        )
+        | st.dictionaries(st.sampled_from(["total_s", "downtime_s", "bytes", "wire", "image", "likely"]), inner)
     ),
     max_leaves=12,
 )
+works = st.dictionaries(st.sampled_from([*PREDICTED["work"]]), documents, max_size=3)
 
 
-@given(predicted=st.dictionaries(st.text(max_size=12), documents), result=documents)
-def test_whatever_was_stored_gives_a_model(predicted: dict[str, Any], result: Any) -> None:
+@given(work=works, result=documents)
+def test_whatever_was_stored_gives_a_model(work: dict[str, Any], result: Any) -> None:
     said = result if isinstance(result, dict) else {}
-    found = pair({**predicted, "strategy": "sync"}, {**said, "outcome": "moved", "strategy": "sync"})
-    correction = recalibrate(Model(), [found]).corrections["sync"]
-    for factor in (correction.total, correction.downtime, correction.wire):
-        assert 0.2 <= factor <= 5.0
+    predicted = {"work": {**PREDICTED["work"], **work}}
+    model = recalibrate(Model(), [pair(predicted, {**said, "outcome": "moved", "strategy": "sync"}, Model())])
+    for correction in model.corrections.values():
+        for factor in (correction.total, correction.downtime, correction.wire):
+            assert 0.2 <= factor <= 5.0

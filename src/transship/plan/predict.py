@@ -7,17 +7,12 @@ afterwards corrects them (recalibrate.py).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from transship.codec import encode
 from transship.hosts.base import Json
-from transship.hosts.paths import TreeSize
 from transship.plan.interval import Interval
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
-from transship.plan.sizes import all_known, bind_sizes, missing_image_bytes, volume_sizes
-from transship.plan.timing import first_healthy_s, stop_grace_s
-
-_LONGEST_GRACE_S = 3600.0
-_SMALL_FILE, _LARGE_FILE = 2_000, 500_000
-"""Bytes in a file, on average, where there are many files and where there are few."""
+from transship.plan.work import Work, work_of
 
 _TAR_AT_MOST = 100_000
 """Bytes of heads and padding in the archive of a small image."""
@@ -72,17 +67,25 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What one strategy would take. `sizes` is what there is, `wire` what would cross, in bytes, by kind of data.
+    """What one strategy would take for its `work`. `wire` is what would cross, in bytes, by kind of data.
 
     None where it cannot be told: a size or the link's rate is not known. `corrected` is what the model had learned.
     """
 
-    strategy: str
-    sizes: Mapping[str, int | None]
+    work: Work
     wire: Mapping[str, Interval | None]
     total_s: Interval | None
     downtime_s: Interval | None
     corrected: Correction = Correction()
+
+    @property
+    def strategy(self) -> str:
+        return self.work.strategy
+
+    @property
+    def sizes(self) -> Mapping[str, int | None]:
+        """What there is to send, in bytes, by kind of data."""
+        return self.work.sizes
 
     @property
     def wire_bytes(self) -> Interval | None:
@@ -93,7 +96,7 @@ class Prediction:
     def to_json(self) -> Json:
         """As `plan --json` prints it and the journal keeps it."""
         return {
-            "strategy": self.strategy,
+            "strategy": self.work.strategy,
             "total_s": _plain(self.total_s),
             "downtime_s": _plain(self.downtime_s),
             "wire_bytes": _plain(self.wire_bytes),
@@ -105,6 +108,7 @@ class Prediction:
                 "downtime": self.corrected.downtime,
                 "wire": self.corrected.wire,
             },
+            "work": encode(self.work),
         }
 
 
@@ -114,46 +118,34 @@ def _plain(value: Interval | None) -> Json | None:
 
 def predict(seen: Observation, options: MoveOptions, strategy: str, model: Model | None = None) -> Prediction:
     """What `strategy` would take for this container between these hosts."""
-    return _Prediction(seen, options, strategy, model or Model()).made()
+    return estimate(work_of(seen, options, strategy), model or Model())
+
+
+def estimate(work: Work, model: Model) -> Prediction:
+    """What the work would take, if things cost what the model says."""
+    return _Estimate(work, model).made()
 
 
 @dataclass(frozen=True, slots=True)
-class _Prediction:
-    seen: Observation
-    options: MoveOptions
-    strategy: str
+class _Estimate:
+    work: Work
     model: Model
 
     def made(self) -> Prediction:
-        sizes, correction = self._sizes(), self.model.corrections.get(self.strategy, Correction())
-        wire = {kind: None if size is None else self._wire(kind, size) for kind, size in sizes.items()}
+        correction = self.model.corrections.get(self.work.strategy, Correction())
+        wire = {kind: None if size is None else self._wire(kind, size) for kind, size in self.work.sizes.items()}
         downtime = self._downtime(wire)
         total = self._total(wire, downtime)
         return Prediction(
-            strategy=self.strategy,
-            sizes=sizes,
+            work=self.work,
             wire={kind: each and each.times(correction.wire) for kind, each in wire.items()},
             total_s=total and total.spread(*self.model.spread).times(correction.total),
             downtime_s=downtime and downtime.spread(*self.model.spread).times(correction.downtime),
             corrected=correction,
         )
 
-    def _sizes(self) -> dict[str, int | None]:
-        """What there is to send, by kind; None where that is not known."""
-        state = self.seen.state
-        if self.strategy == "export-import":
-            return {"layer": state.image_bytes + state.layer_bytes}
-        sizes: dict[str, int | None] = {"image": missing_image_bytes(self.seen)}
-        if self.strategy == "stop-start":
-            return sizes
-        known = all_known(self.seen, self.options)
-        volumes = sum(each.size for each in volume_sizes(self.seen, self.options).values())
-        binds = sum(each.size for each in bind_sizes(self.seen, self.options).values())
-        sizes |= {"layer": state.layer_bytes, "volumes": volumes if known else None}
-        return sizes | ({"binds": binds if known else None} if self.options.binds == "copy" else {})
-
     def _wire(self, kind: str, size: int) -> Interval:
-        if self.strategy == "export-import":
+        if self.work.strategy == "export-import":
             return Interval(size * 0.9, size * 1.02, size * 1.3 + _TAR_AT_MOST)  # uncompressed, with a head a file
         shrinks = self.model.image_shrinks if kind == "image" else self.model.data_shrinks
         return shrinks.times(size)
@@ -161,15 +153,15 @@ class _Prediction:
     def _total(self, wire: Mapping[str, Interval | None], downtime: Interval | None) -> Interval | None:
         if downtime is None:
             return None
-        model = self.model
-        fixed = model.setup + (model.settle if self.seen.state.running else 0.0) + model.round_trips * self._rtt_s
+        model, work = self.model, self.work
+        fixed = model.setup + (model.settle if work.running else 0.0) + model.round_trips * work.rtt_s
         parts = [Interval.exactly(fixed), downtime]
-        if self.strategy != "export-import" or not self.seen.state.running:
+        if work.strategy != "export-import" or not work.running:
             copied = self._copied(wire)
             if copied is None:
                 return None
             parts.append(copied)
-        if self.strategy == "sync":
+        if work.strategy == "sync":
             parts.append(Interval.exactly(model.agents))
         return Interval.sum(parts)
 
@@ -177,17 +169,16 @@ class _Prediction:
         """The seconds of copying, but for what is copied again after the stop."""
         model, parts = self.model, []
         for kind, sent in wire.items():
-            size = self._sizes()[kind]
-            archive = kind == "image" or self.strategy == "export-import"
+            size = self.work.sizes[kind]
+            archive = kind == "image" or self.work.strategy == "export-import"
             crossing = self._crossing(sent, size, archive=archive)
             if crossing is None or size is None:
                 return None
             parts.append(crossing)
             if archive:
                 parts.append(Interval.exactly(size / model.store_rate))
-        if self.strategy == "sync":
-            names = self._names()
-            parts.append(names.times(model.name + model.look))
+        if self.work.strategy == "sync":
+            parts.append(self.work.names.times(model.name + model.look))
         return Interval.sum(parts)
 
     def _crossing(self, sent: Interval | None, size: int | None, *, archive: bool) -> Interval | None:
@@ -196,71 +187,52 @@ class _Prediction:
             return None
         if not size:
             return Interval.exactly(0.0)
-        link = self.seen.link
+        link = self.work.link
         if link is None:
             return None
-        if self.options.limit_rate and not archive:
-            link = min(link, self.options.limit_rate)
+        if self.work.limit_rate and not archive:
+            link = min(link, self.work.limit_rate)
         least = size / (self.model.archive_rate if archive else self.model.tree_rate)
         return Interval(max(sent.low / link, least / 2), max(sent.likely / link, least), max(sent.high / link, least))
 
     def _downtime(self, wire: Mapping[str, Interval | None]) -> Interval | None:
-        if not self.seen.state.running:
+        model, work = self.model, self.work
+        if not work.running:
             return Interval.exactly(0.0)
-        model = self.model
-        around = model.cutover_round_trips * self._rtt_s
+        around = model.cutover_round_trips * work.rtt_s
         parts = [self._stop(), model.start, self._first_answer(), Interval.exactly(around)]
-        if self.strategy == "export-import":
+        if work.strategy == "export-import":
             copied = self._copied(wire)
             if copied is None:
                 return None
             parts.append(copied)
-        if self.strategy == "sync":
-            if not all_known(self.seen, self.options):
+        if work.strategy == "sync":
+            if not work.all_known:
                 return None
             parts.append(self._last_round())
         return Interval.sum(parts)
 
     def _stop(self) -> Interval:
         """A freeze takes no time; who does not hear the signal takes all that is given."""
-        if self.options.freeze:
+        if self.work.freeze:
             return Interval(0.0, 0.05, 0.5)
-        grace = min(stop_grace_s(self.seen.spec), _LONGEST_GRACE_S)
-        usual = self.model.stop
-        if self.seen.state.stop_heard is False:
+        grace, usual = self.work.grace_s, self.model.stop
+        if self.work.stop_heard is False:
             return Interval.exactly(grace + usual.likely)
-        if self.seen.state.stop_heard is None:
+        if self.work.stop_heard is None:
             return Interval(usual.low, usual.likely, grace + usual.high)
         return Interval(usual.low, usual.likely, min(usual.high, grace + usual.likely))
 
     def _first_answer(self) -> Interval:
         """From the start until the target is seen to serve."""
-        earliest = first_healthy_s(self.seen.spec)
+        earliest = self.work.first_healthy_s
         if earliest:
             return Interval(earliest, earliest + 0.5, 2 * earliest + self.model.first_answer.high)
-        return self.model.first_answer if self.options.probe else Interval(0.0, 0.0, 0.1)
+        return self.model.first_answer if self.work.probed else Interval(0.0, 0.0, 0.1)
 
     def _last_round(self) -> Interval:
         """Looking at every name on both sides, and what was written since the round before: at most the budget."""
-        model, names = self.model, self._names().times(self.model.look)
-        trees = [*volume_sizes(self.seen, self.options).values(), *bind_sizes(self.seen, self.options).values()]
-        size = self.seen.state.layer_bytes + sum(each.size for each in trees)
-        reading = size / model.read_rate if self.options.verify == "full" else 0.0
-        written = Interval(0.0, model.last_round, model.last_round + self.options.max_downtime_s)
-        return Interval.sum([names, written, Interval.exactly(reading)])
-
-    def _names(self) -> Interval:
-        """How many files there are to look at."""
-        trees = [*volume_sizes(self.seen, self.options).values(), *bind_sizes(self.seen, self.options).values()]
-        counts = [Interval.exactly(self.seen.state.changed_paths), *(_names_in(each) for each in trees)]
-        return Interval.sum(counts)
-
-    @property
-    def _rtt_s(self) -> float:
-        return max(self.seen.source.rtt_s, self.seen.target.rtt_s)
-
-
-def _names_in(tree: TreeSize) -> Interval:
-    if tree.names is not None:
-        return Interval.exactly(tree.names)
-    return Interval(0.0, tree.size / _LARGE_FILE, tree.size / _SMALL_FILE)
+        model, work = self.model, self.work
+        written = Interval(0.0, model.last_round, model.last_round + work.max_downtime_s)
+        reading = Interval.exactly(work.read_bytes / model.read_rate)
+        return Interval.sum([work.names.times(model.look), written, reading])

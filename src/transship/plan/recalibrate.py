@@ -5,7 +5,10 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from transship.plan.predict import Correction, Model
+from transship.codec import MalformedError
+from transship.plan.interval import Interval
+from transship.plan.predict import Correction, Model, estimate
+from transship.plan.work import read_work
 
 _BOUNDS = (0.2, 5.0)
 """No correction goes beyond these factors: what is further off is another thing than what was measured."""
@@ -21,29 +24,30 @@ class Pair:
     wire: float | None
 
 
-def pair(predicted: Mapping[str, Any], happened: Mapping[str, Any]) -> Pair | None:
-    """Hold what was predicted (`Prediction.to_json`) against what happened (`MoveResult.to_json`, or less of it).
+def pair(predicted: Mapping[str, Any], happened: Mapping[str, Any], model: Model) -> Pair | None:
+    """Hold what `model` predicts for the work of a `Prediction.to_json` against what happened.
 
-    None unless the container was moved by the strategy that the prediction is of. Whatever is missing, or is no
-    number, is left out.
+    `happened` is a `MoveResult.to_json`, or less of it. None unless the container was moved by the strategy that the
+    prediction is of, and its work can be read. Whatever else is missing, or is no number, is left out.
     """
-    strategy = predicted.get("strategy")
-    if happened.get("outcome") != "moved" or not strategy or happened.get("strategy") != strategy:
+    try:
+        work = read_work(predicted.get("work"))
+    except MalformedError:
         return None
+    if happened.get("outcome") != "moved" or happened.get("strategy") != work.strategy:
+        return None
+    now = estimate(work, replace(model, corrections={}))
     sent = [_number(each.get("wire")) for each in _object(happened.get("bytes")).values() if isinstance(each, Mapping)]
-    wire = sum(each for each in sent if each is not None)
-    corrected = _object(predicted.get("corrected"))
-
-    def ratio(name: str, was: float | None, word: str) -> float | None:
-        likely = _number(_object(predicted.get(name)).get("likely"))
-        return was * (_number(corrected.get(word)) or 1.0) / likely if was and likely else None
-
     return Pair(
-        strategy=str(strategy),
-        total=ratio("total_s", _number(happened.get("total_s")), "total"),
-        downtime=ratio("downtime_s", _number(happened.get("downtime_s")), "downtime"),
-        wire=ratio("wire_bytes", wire, "wire"),
+        strategy=work.strategy,
+        total=_ratio(_number(happened.get("total_s")), now.total_s),
+        downtime=_ratio(_number(happened.get("downtime_s")), now.downtime_s),
+        wire=_ratio(sum(each for each in sent if each is not None), now.wire_bytes),
     )
+
+
+def _ratio(was: float | None, predicted: Interval | None) -> float | None:
+    return was / predicted.likely if was and predicted and predicted.likely else None
 
 
 def recalibrate(model: Model, pairs: Iterable[Pair | None]) -> Model:
