@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from tests.bench.results import CELL, a_run
-from transship.bench.result import ResultError, from_text, to_text
+from transship.bench.result import from_text, to_text
+from transship.bench.sealed import ResultError
 
 
 def test_what_is_stored_is_read_as_it_was() -> None:
@@ -34,7 +35,7 @@ def test_another_version_is_refused_by_its_number() -> None:
 
 @pytest.mark.parametrize("text", ["[]", "{}", "null", '{"format":1}'])
 def test_what_is_no_result_is_refused(text: str) -> None:
-    with pytest.raises(ResultError, match="is no result of a run"):
+    with pytest.raises(ResultError, match="was not written by transship bench"):
         from_text(text, "it")
 
 

@@ -1,28 +1,17 @@
-"""What one run of an experiment came to, and the only form in which it is stored.
+"""What one run of an experiment came to; docs/bench.md is the data dictionary.
 
-A stored result holds the digest of all else that it says, so that one that was altered or cut short is not read.
-docs/bench.md is the data dictionary. All times are in seconds, all sizes in bytes.
+All times are in seconds, all sizes in bytes.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from transship.codec import MalformedError, decode, encode, loads
-from transship.errors import RefusedError
-
-FORMAT = 1
-"""Counted up when a stored result changes its shape or the meaning of a field."""
+from transship.bench.sealed import digest, seal, unseal
 
 Outcome = Literal["moved", "failed", "timeout"]
 Where = Literal["none", "layer", "volume"]
 Cache = Literal["cold", "warm"]
-
-
-class ResultError(RefusedError):
-    """A folder of results, or a file in it, cannot be read or written, or is not what it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +45,7 @@ class Cell:
     @property
     def id(self) -> str:
         """Ten hexadecimal digits: equal for equal cells, also of other matrices."""
-        return _digest(encode(self))[:10]
+        return digest(self)[:10]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,42 +193,9 @@ class Run:
 
 def to_text(run: Run) -> str:
     """The stored form. Raises `ResultError` for what could not be read back as it is."""
-    body = {"format": FORMAT, **encode(run)}
-    text = _plain({**body, "digest": _digest(body)}) + "\n"
-    if from_text(text, "the result") != run:
-        raise ResultError(f"the result of run {run.run} cannot be stored without loss")
-    return text
+    return seal(run, f"the result of run {run.run}")
 
 
 def from_text(text: str | bytes, where: str) -> Run:
-    """Read a stored result; `where` says where it was found.
-
-    Raises `ResultError` for one that was altered or cut short, is of another version, or is no result at all.
-    """
-    try:
-        members = loads(text)
-    except MalformedError as error:
-        raise _refused(where, f"is damaged or cut short: {error}") from error
-    if not isinstance(members, dict) or "format" not in members or "digest" not in members:
-        raise _refused(where, "is no result of a run")
-    if members["format"] != FORMAT:
-        raise _refused(where, f"has format {members['format']!r:.20}, and this version of transship reads {FORMAT}")
-    if members.pop("digest") != _digest(members):
-        raise _refused(where, "was altered: its digest does not fit what it says")
-    members.pop("format")
-    try:
-        return decode(Run, members)
-    except MalformedError as error:
-        raise _refused(where, f"is not as a result must be: {error}") from error
-
-
-def _refused(where: str, why: str) -> ResultError:
-    return ResultError(f"{where} {why}", hint="restore the file, or remove it and resume the experiment")
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(_plain(value).encode()).hexdigest()
-
-
-def _plain(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """Read a stored result; `where` says where it was found. Raises `ResultError`, as `unseal` does."""
+    return unseal(Run, text, where)
