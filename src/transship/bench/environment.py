@@ -49,7 +49,7 @@ class Environment:
 
 
 def observe(place: Place, source: Host, target: Host) -> Environment:
-    """This machine and both hosts as they are now. Raises `HostError` where a host cannot be used."""
+    """Look at this machine and both hosts. Raises `HostError` where a host cannot be used."""
     return Environment(
         place=place,
         kernel=platform.release(),
