@@ -16,7 +16,8 @@ from requests.adapters import BaseAdapter
 from tests.fuzz.fuzz import fuzz, refused
 from tests.fuzz.mutations import Documents, data, text
 from transship.errors import HostError, TransshipError
-from transship.hosts.docker import Api, ApiDocker
+from transship.hosts.daemon_requests import Api
+from transship.hosts.docker import ApiDocker
 
 NAMES = ("web", "my_app.1-x", "0" * 64, "/web", "a", "web.moved-to.h2")
 IMAGES = (

@@ -1,10 +1,6 @@
-import json
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from typing import Any, Protocol
-from urllib.parse import quote
+from typing import Any
 
 import docker.auth
 import requests
@@ -14,14 +10,10 @@ from docker.tls import TLSConfig
 from docker.transport import UnixHTTPAdapter
 from requests.adapters import HTTPAdapter
 
-from transship.errors import ConflictError, DockerError, HostError, NotFoundError
+from transship.errors import ConflictError, DockerError, NotFoundError
 from transship.hosts.base import Json
-from transship.hosts.docker_errors import Way, refusal, translated
-
-ANSWER_SECONDS = 60
-"""How long an ordinary request may take; streams, and what may rightly take longer, have no limit."""
-
-_CHUNK = 1 << 18
+from transship.hosts.daemon_requests import ANSWER_SECONDS, Api, DaemonRequests, word
+from transship.hosts.docker_errors import translated
 
 # 15 seconds of silence; not every system that a coordinator runs on has all of these words.
 _KEEPALIVE = [
@@ -35,22 +27,6 @@ _KEEPALIVE = [
 
 # Connections that wait for the next request; over `dial-stdio` each is a session of sshd.
 _KEPT = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Api:
-    """An open way to one daemon. `version` is the highest that the daemon speaks, so that no field is hidden."""
-
-    client: APIClient
-    version: str
-
-
-class ApiWay(Way, Protocol):
-    """How the API of one daemon is reached."""
-
-    def api(self) -> Api:
-        """Return an open connection: the same until it is lost, then a new one. Raises `HostError`s."""
-        ...
 
 
 class _OnePool(UnixHTTPAdapter):
@@ -92,13 +68,8 @@ def ping(client: APIClient) -> Api:
     return Api(client, version)
 
 
-class ApiDocker:
+class ApiDocker(DaemonRequests):
     """The port `Docker` over Docker's own SDK: its transport and its credentials, with bodies as the API has them."""
-
-    def __init__(self, way: ApiWay) -> None:
-        self._way = way
-        self._bodies: list[Mapping[str, Any]] = []
-        """What was sent: a failure may quote a volume's options when a container is created that mounts it."""
 
     # the daemon
     def ping(self) -> None:
@@ -118,13 +89,13 @@ class ApiDocker:
         return self._list("/containers/json", params={"all": 1}, what="list containers")
 
     def inspect_container(self, ref: str) -> Json:
-        return self._json("GET", f"/containers/{_word(ref)}/json", what=f"inspect container {ref}")
+        return self._json("GET", f"/containers/{word(ref)}/json", what=f"inspect container {ref}")
 
     def changes(self, ref: str) -> list[Json]:
-        return self._list(f"/containers/{_word(ref)}/changes", what=f"list changes in {ref}", timeout=None)
+        return self._list(f"/containers/{word(ref)}/changes", what=f"list changes in {ref}", timeout=None)
 
     def layer_size(self, ref: str) -> int:
-        path, what = f"/containers/{_word(ref)}/json", f"measure container {ref}"
+        path, what = f"/containers/{word(ref)}/json", f"measure container {ref}"
         return int(self._json("GET", path, params={"size": 1}, what=what, timeout=None).get("SizeRw") or 0)
 
     def create_container(self, name: str, body: Mapping[str, Any], *, platform: str = "") -> str:
@@ -134,34 +105,34 @@ class ApiDocker:
     def start(self, ref: str, *, checkpoint: str = "") -> None:
         params = _given(checkpoint=checkpoint)
         self._done(
-            "POST", f"/containers/{_word(ref)}/start", params=params, what=f"start container {ref}", timeout=None,
+            "POST", f"/containers/{word(ref)}/start", params=params, what=f"start container {ref}", timeout=None,
             about=lambda: self.inspect_container(ref),
         )  # fmt: skip
 
     def stop(self, ref: str, *, grace: int | None = None) -> None:
         params = {} if grace is None else {"t": grace}
-        path = f"/containers/{_word(ref)}/stop"
+        path = f"/containers/{word(ref)}/stop"
         self._done("POST", path, params=params, what=f"stop container {ref}", timeout=None)
 
     def pause(self, ref: str) -> None:
-        self._done("POST", f"/containers/{_word(ref)}/pause", what=f"freeze container {ref}", timeout=None)
+        self._done("POST", f"/containers/{word(ref)}/pause", what=f"freeze container {ref}", timeout=None)
 
     def unpause(self, ref: str) -> None:
-        self._done("POST", f"/containers/{_word(ref)}/unpause", what=f"let container {ref} go on", timeout=None)
+        self._done("POST", f"/containers/{word(ref)}/unpause", what=f"let container {ref} go on", timeout=None)
 
     def kill(self, ref: str) -> None:
-        self._done("POST", f"/containers/{_word(ref)}/kill", what=f"kill container {ref}", timeout=None)
+        self._done("POST", f"/containers/{word(ref)}/kill", what=f"kill container {ref}", timeout=None)
 
     def rename(self, ref: str, name: str) -> None:
-        path = f"/containers/{_word(ref)}/rename"
+        path = f"/containers/{word(ref)}/rename"
         self._done("POST", path, params={"name": name}, what=f"rename container {ref} to {name}")
 
     def set_restart_policy(self, ref: str, policy: Mapping[str, Any]) -> None:
-        path, body = f"/containers/{_word(ref)}/update", {"RestartPolicy": dict(policy)}
+        path, body = f"/containers/{word(ref)}/update", {"RestartPolicy": dict(policy)}
         self._done("POST", path, body=body, what=f"set the restart policy of {ref}")
 
     def remove_container(self, ref: str, *, volumes: bool = False) -> None:
-        path, what = f"/containers/{_word(ref)}", f"remove container {ref}"
+        path, what = f"/containers/{word(ref)}", f"remove container {ref}"
         try:
             self._done("DELETE", path, params={"force": 1, "v": int(volumes)}, what=what, timeout=None)
         except NotFoundError:
@@ -179,17 +150,17 @@ class ApiDocker:
             return
 
     def export(self, ref: str) -> Iterator[bytes]:
-        return self._stream(f"/containers/{_word(ref)}/export", {}, f"export container {ref}")
+        return self._stream(f"/containers/{word(ref)}/export", {}, f"export container {ref}")
 
     # images
     def list_images(self) -> list[Json]:
         return self._list("/images/json", what="list images")
 
     def inspect_image(self, ref: str) -> Json:
-        return self._json("GET", f"/images/{_word(ref)}/json", what=f"inspect image {ref}")
+        return self._json("GET", f"/images/{word(ref)}/json", what=f"inspect image {ref}")
 
     def history(self, ref: str) -> list[Json]:
-        return self._list(f"/images/{_word(ref)}/history", what=f"tell how image {ref} was made")
+        return self._list(f"/images/{word(ref)}/history", what=f"tell how image {ref} was made")
 
     def pull(self, ref: str, *, platform: str = "", progress: Callable[[int, int], None] | None = None) -> None:
         repository, tag = _split(ref)
@@ -209,10 +180,10 @@ class ApiDocker:
     def tag(self, ref: str, name: str) -> None:
         repository, tag = _split(name)
         params = _given(repo=repository, tag=tag)
-        self._done("POST", f"/images/{_word(ref)}/tag", params=params, what=f"tag image {ref} as {name}")
+        self._done("POST", f"/images/{word(ref)}/tag", params=params, what=f"tag image {ref} as {name}")
 
     def remove_image(self, ref: str) -> None:
-        self._absent(f"/images/{_word(ref)}", f"remove image {ref}")
+        self._absent(f"/images/{word(ref)}", f"remove image {ref}")
 
     def save(self, refs: Sequence[str]) -> Iterator[bytes]:
         return self._stream("/images/get", {"names": list(refs)}, f"save {', '.join(refs)}")
@@ -237,7 +208,7 @@ class ApiDocker:
         return self._list("/networks", what="list networks")
 
     def inspect_network(self, ref: str) -> Json:
-        return self._json("GET", f"/networks/{_word(ref)}", what=f"inspect network {ref}")
+        return self._json("GET", f"/networks/{word(ref)}", what=f"inspect network {ref}")
 
     def create_network(self, body: Mapping[str, Any]) -> str:
         what = f"create network {body.get('Name', '')}"
@@ -245,18 +216,18 @@ class ApiDocker:
 
     def connect(self, network: str, container: str, endpoint: Mapping[str, Any]) -> None:
         body = {"Container": container, "EndpointConfig": dict(endpoint)}
-        path = f"/networks/{_word(network)}/connect"
+        path = f"/networks/{word(network)}/connect"
         self._done("POST", path, body=body, what=f"connect {container} to network {network}")
 
     def disconnect(self, network: str, container: str) -> None:
-        path = f"/networks/{_word(network)}/disconnect"
+        path = f"/networks/{word(network)}/disconnect"
         self._done("POST", path, body={"Container": container}, what=f"disconnect {container} from network {network}")
 
     def remove_network(self, ref: str) -> None:
-        self._absent(f"/networks/{_word(ref)}", f"remove network {ref}")
+        self._absent(f"/networks/{word(ref)}", f"remove network {ref}")
 
     def inspect_volume(self, name: str) -> Json:
-        return self._json("GET", f"/volumes/{_word(name)}", what=f"inspect volume {name}")
+        return self._json("GET", f"/volumes/{word(name)}", what=f"inspect volume {name}")
 
     def volume_sizes(self) -> dict[str, int]:
         used = self._json("GET", "/system/df", params={"type": "volume"}, what="measure the volumes", timeout=None)
@@ -267,130 +238,11 @@ class ApiDocker:
         self._done("POST", "/volumes/create", body=body, what=f"create volume {body.get('Name', '')}")
 
     def remove_volume(self, name: str) -> None:
-        self._absent(f"/volumes/{_word(name)}", f"remove volume {name}")
-
-    # requests
-    def _json(self, method: str, path: str, *, what: str, **words: Any) -> Json:
-        with translated(self._way, what), closing(self._request(method, path, what=what, **words)) as answer:
-            found = answer.json()
-        if not isinstance(found, dict):
-            raise self._odd(what)
-        return found
-
-    def _list(self, path: str, *, what: str, **words: Any) -> list[Json]:
-        with translated(self._way, what), closing(self._request("GET", path, what=what, **words)) as answer:
-            found = answer.json() or []
-        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-            raise self._odd(what)
-        return found
-
-    def _odd(self, what: str) -> DockerError:
-        return DockerError(f"Docker on {self._way.name} answers what Docker would not when asked to {what}")
-
-    def _made(self, path: str, *, what: str, **words: Any) -> str:
-        """Have something made, and return its id."""
-        found = self._json("POST", path, what=what, **words).get("Id")
-        if not isinstance(found, str) or not found:
-            raise self._odd(what)
-        return found
-
-    def _done(self, method: str, path: str, *, what: str, **words: Any) -> None:
-        with translated(self._way, what), closing(self._request(method, path, what=what, **words)) as answer:
-            answer.content  # noqa: B018 — read to its end, so that the connection can be used again
-
-    def _absent(self, path: str, what: str) -> None:
-        try:
-            self._done("DELETE", path, what=what, timeout=None)
-        except NotFoundError:
-            return
-
-    def _stream(self, path: str, params: Mapping[str, Any], what: str) -> Iterator[bytes]:
-        """Yield what the daemon sends. Closing the iterator closes the connection, which ends the daemon's work."""
-        with translated(self._way, what):
-            answer = self._request("GET", path, what=what, params=params, timeout=None)
-        with closing(answer):
-            chunks = answer.iter_content(_CHUNK)
-            while True:
-                with translated(self._way, what):
-                    chunk = next(chunks, b"")
-                if not chunk:
-                    return
-                yield chunk
-
-    def _sent(self, archive: Iterable[bytes], path: str, params: Mapping[str, Any], what: str) -> Iterator[Json]:
-        """Send `archive` and yield what the daemon says of it. An error of `archive` itself comes out as it was."""
-        broken: list[Exception] = []
-
-        def chunks() -> Iterator[bytes]:
-            try:
-                yield from archive
-            except Exception as error:
-                broken.append(error)
-                raise
-
-        try:
-            yield from self._events(path, params, what, data=chunks())
-        except (HostError, DockerError):
-            if broken:
-                raise broken[0] from None
-            raise
-
-    def _events(self, path: str, params: Mapping[str, Any], what: str, **words: Any) -> Iterator[Json]:
-        """Yield the objects of a JSON stream; one that tells an error is raised, whatever the status was."""
-        with (
-            translated(self._way, what),
-            closing(self._request("POST", path, what=what, params=params, timeout=None, **words)) as answer,
-        ):
-            for line in answer.iter_lines(_CHUNK):
-                event = json.loads(line) if line.strip() else {}
-                if not isinstance(event, dict):
-                    raise self._odd(what)
-                if "error" in event or "errorDetail" in event:
-                    detail = event.get("errorDetail")
-                    said = event.get("error") or (detail.get("message") if isinstance(detail, dict) else detail)
-                    raise refusal(what, self._way.name, str(said or ""))
-                yield event
-
-    def _request(
-        self, method: str, path: str, *, what: str, body: Mapping[str, Any] | None = None,
-        timeout: float | None = ANSWER_SECONDS, about: Callable[[], Json] | None = None, **words: Any,
-    ) -> requests.Response:  # fmt: skip
-        """Send one request; a status that tells a failure is raised. The answer's body is not read yet.
-
-        `about` finds the object that a failure may quote, where it was not made here.
-        """
-        api = self._way.api()
-        if body:
-            self._bodies.append(body)
-        answer = api.client.request(
-            method, f"{api.client.base_url}/v{api.version}{path}", json=body, timeout=timeout, stream=True,
-            allow_redirects=False, **words,
-        )  # fmt: skip
-        if answer.ok and not answer.is_redirect:  # the daemon sends a name such as `../x` elsewhere
-            return answer
-        with closing(answer):
-            status = requests.codes.not_found if answer.is_redirect else answer.status_code
-            message = _message(answer)
-        raise refusal(what, self._way.name, message, status, {"sent": self._bodies, "there": about() if about else {}})
-
-
-def _message(answer: requests.Response) -> str:
-    try:
-        content = answer.json()
-    except (ValueError, RecursionError):
-        return answer.text
-    return str(content.get("message", "")) if isinstance(content, dict) else answer.text
+        self._absent(f"/volumes/{word(name)}", f"remove volume {name}")
 
 
 def _count(value: object) -> int:
     return value if isinstance(value, int) else 0
-
-
-def _word(ref: str) -> str:
-    """A name or id as one word of a path: no name can lead to another request."""
-    if ref in {"", ".", ".."} or not ref.isprintable():
-        raise NotFoundError(f"{ref!r} is no name or id")
-    return quote(ref, safe=":@")
 
 
 def _given(**words: str) -> dict[str, str]:

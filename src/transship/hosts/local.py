@@ -20,7 +20,8 @@ from transship.errors import (
 )
 from transship.hosts.address import TcpAddress, TlsFiles, UnixAddress
 from transship.hosts.base import Completed
-from transship.hosts.docker import Api, ApiDocker, open_api
+from transship.hosts.daemon_requests import Api
+from transship.hosts.docker import ApiDocker, open_api
 from transship.hosts.docker_errors import FOREIGN
 
 _CONNECT_SECONDS = 10.0

@@ -9,8 +9,9 @@ from typing import Self
 from transship.errors import CommandError, DockerDownError, HostError, TransshipError, UnreachableError
 from transship.hosts.address import SshAddress
 from transship.hosts.base import Completed
+from transship.hosts.daemon_requests import Api
 from transship.hosts.dial_stdio import DialStdio
-from transship.hosts.docker import Api, ApiDocker, open_api, ping
+from transship.hosts.docker import ApiDocker, open_api, ping
 from transship.hosts.docker_errors import FOREIGN
 from transship.hosts.login import Login, login_to
 from transship.hosts.ssh_daemon import FIND, FIND_SCRIPT, Daemon, find_daemon
