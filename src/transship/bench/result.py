@@ -75,10 +75,10 @@ class Measures:
     `total_s` is from the first word to the end, without the start of the program. `engine_downtime_s` is from the
     moment when the source was told to stop to the moment when the target was first seen to serve,
     `client_downtime_s` what a client saw that asked both hosts every 10 ms, `freeze_s` how long processes were
-    frozen. `link_bytes` is all that the link to the target carried, in both directions and with all headers;
+    frozen. `link_bytes` is all that the link carried towards the target, with all headers;
     `wire_bytes` and `logical_bytes` are the sums of `by_class`, which has `image`, `layer`, `volumes`, `binds`,
-    `memory` (methods by hand tell only what a pipe between two hosts carried). `minimum_bytes` is what would have had
-    to cross: what the target lacked and the method takes along, compressed once with `zstd -3`.
+    `memory`, and which only the product tells. `minimum_bytes` is what would have had to cross: what the target lacked
+    and the method takes along, the image compressed once with `zstd -3`, and the state, which is noise, as it is.
     """
 
     total_s: float | None
