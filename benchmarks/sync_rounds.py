@@ -100,11 +100,12 @@ def measure(hosts: Hosts, make: Callable[[Path], Change], repeat: int) -> tuple[
         floors.append(stop_and_start(hosts)[0])
         result, changed = move(hosts, change)
         results.append(result)
-    last = [one["rounds"][-1] for one in results]
+    rounds = [[each for each in one["rounds"] if each["tree"] == "volume data"] for one in results]
+    last = [of_one[-1] for of_one in rounds]
     print(f"cutover in ms: {phases_of(results)} ({load()})", flush=True)
     wire = median(each["bytes_wire"] for each in last)
     downtime = median(one["client"]["downtime_s"] for one in results)
-    first = median(one["rounds"][1]["seconds"] for one in results)
+    first = median(of_one[0]["seconds"] for of_one in rounds)
     return (
         f"{first:.1f}", f"{changed / 1e6:.2f}", f"{wire / 1e6:.2f}", f"{wire / changed:.3f}",
         f"{median(each['seconds'] for each in last):.2f}", f"{downtime:.2f}", f"{downtime / median(floors):.1f}",
