@@ -23,7 +23,7 @@ def new_record(
     return Record(
         id=migration,
         begun=now.isoformat(),
-        coordinator=_coordinator(),
+        coordinator=coordinator(),
         since=(now + timedelta(seconds=behind)).isoformat(),
         strategy=strategy,
         container=seen.spec.name,
@@ -40,7 +40,7 @@ def new_record(
     )
 
 
-def _coordinator() -> str:
+def coordinator() -> str:
     """Who moves, for people. A user without a name (a container's, say) is told by number."""
     try:
         user = getpass.getuser()
