@@ -33,8 +33,8 @@ test: lint lab-packages  ## every check and every test; without root those that 
 faults: setup lab-packages  ## over 500 faults in moves between real hosts, and their table (root, hours; goes on where it was)
 	@$(BIN)/python -m tests.faults.campaign
 
-bench-smoke: setup  ## empty until the benchmark exists
-	@echo "transship: there is no benchmark yet"
+bench-smoke: setup lab-packages  ## every way to move, once, measured (root, under three minutes)
+	@folder=$$(mktemp -d)/smoke && $(BIN)/transship bench run smoke --out "$$folder" && echo "results: $$folder"
 
 format: setup    ## put the code into ruff's format
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .

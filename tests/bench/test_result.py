@@ -20,11 +20,11 @@ def test_one_altered_number_is_noticed() -> None:
         from_text(altered, "runs/1")
 
 
-@pytest.mark.parametrize("kept", [0, 1, 100, 0.5, -3])
+@pytest.mark.parametrize("kept", [0.0, 0.01, 0.5, 0.99])
 def test_one_that_was_cut_short_is_refused(kept: float) -> None:
     text = to_text(a_run())
     with pytest.raises(ResultError, match="damaged or cut short"):
-        from_text(text[: int(kept * len(text)) if isinstance(kept, float) else kept], "it")
+        from_text(text[: int(kept * len(text))], "it")
 
 
 def test_another_version_is_refused_by_its_number() -> None:

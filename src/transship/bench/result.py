@@ -21,7 +21,7 @@ class Cell:
     `image`, `state` and `strategy` are the names that the matrix gives. The state is `state_bytes` of noise in
     `state_files` files, written `where`; `change_rate` bytes of it are written anew each second while it moves.
     `method` is what carries the strategy out, with `options`. `link_mbit` is what the links of the hosts carry in each
-    direction, None without a limit; `delay_ms` is what is added to the way from the coordinator to each host and back.
+    direction, None without a limit; `delay_ms` is added to each round trip between the coordinator and a host.
     `cache` says whether the target had the image. `memory_bytes` is what the processes hold besides what they need.
     `store` and `suite` say which image store and which Debian release the hosts have, both empty for one's own hosts.
     """
@@ -60,8 +60,8 @@ class Bytes:
 class Usage:
     """What a run cost one machine. None where it could not be measured.
 
-    `cpu_s` is processor time. `peak_memory_bytes` is, of the coordinator, the largest resident size of one process;
-    of a host, the most that its control group held (with the page cache) less what it held when the run began.
+    `cpu_s` is processor time. `peak_memory_bytes` is, of the coordinator, the largest resident size of the program; of
+    a host, the most that its processes held, without the cache of files, less what they held when the run began.
     """
 
     cpu_s: float | None

@@ -6,14 +6,17 @@ from typing import Annotated, NoReturn
 import typer
 
 from transship import __version__
+from transship.cli.bench import bench_app
 from transship.cli.hosts import hosts_app
 from transship.cli.lab import lab_app
 from transship.cli.migrations import abort_command, history_command, recover_command, status_command
 from transship.cli.move import move_command, plan_command, switch_back_command
 from transship.cli.say import say
 from transship.cli.settings import Settings
+from transship.cli.swarm import swarm_app
 from transship.errors import NeedsRecoveryError, RefusedError, TransshipError, UsageError
 from transship.result import MoveResult
+from transship.swarm.result import ServiceResult
 
 HELP = """Move a running Docker container from one host to another over SSH.
 
@@ -52,6 +55,8 @@ app.command("recover")(recover_command)
 app.command("abort")(abort_command)
 app.add_typer(hosts_app, name="hosts")
 app.add_typer(lab_app, name="lab")
+app.add_typer(swarm_app, name="swarm")
+app.add_typer(bench_app, name="bench")
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the shape of typer's callbacks
@@ -115,6 +120,6 @@ def fail(error: TransshipError, *, as_json: bool) -> NoReturn:
         say(f"  {error.hint}", err=True)
     if as_json:
         other = {"outcome": _OUTCOMES.get(error.exit_code, "failed")}
-        known = error.result.to_json() if isinstance(error.result, MoveResult) else other
+        known = error.result.to_json() if isinstance(error.result, MoveResult | ServiceResult) else other
         say(json.dumps({**known, "error": str(error), "hint": error.hint}))
     sys.exit(error.exit_code)

@@ -1,0 +1,109 @@
+"""One move in a process of its own, with a timeout, and what it cost."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transship.bench.job import Answer, Job
+from transship.bench.result import Events, Measures, PhaseRow, Usage
+from transship.codec import MalformedError, decode, encode, loads
+
+_POLL_S = 0.02
+_UNDO_S = 60.0
+"""How long a move that has timed out may take to undo itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The process of a move that ended. Where a bug of its own ended it, the answer says so as a failed move does."""
+
+    answer: Answer
+    timed_out: bool
+    cpu_s: float
+    """Processor time of it and of all that it ran."""
+
+
+def make_move(job: Job, folder: Path, *, timeout_s: float, held: int) -> Ended:
+    """Make one move. `folder` is for what the process writes; the file `held` stays open for as long as it lives.
+
+    However this ends, the process has ended too, after it has undone what it had begun.
+    """
+    with (folder / "answer").open("w+b") as answer, (folder / "words").open("w+b") as words:
+        stdin, tell = os.pipe()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "transship.bench.mover"],
+            stdin=stdin, stdout=answer, stderr=words, start_new_session=True, pass_fds=(held,),
+        )  # fmt: skip
+        os.close(stdin)
+        used = None
+        try:
+            os.write(tell, json.dumps(encode(job)).encode() + b"\n")
+            used = _wait(process, timeout_s)
+        finally:
+            os.close(tell)  # the process takes this for the wish to undo
+            timed_out = used is None
+            used = used or _wait(process, _UNDO_S) or _killed(process)
+        answer.seek(0)
+        words.seek(0)
+        told = _read(answer.read(), words.read().decode(errors="replace"))
+    return Ended(told, timed_out, round(used.ru_utime + used.ru_stime, 4))
+
+
+def _wait(process: "subprocess.Popen[bytes]", seconds: float) -> resource.struct_rusage | None:
+    """What the process and its children used, once it has ended; None when it has not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        pid, status, used = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return used
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(_POLL_S)
+
+
+def _killed(process: "subprocess.Popen[bytes]") -> resource.struct_rusage:
+    os.killpg(process.pid, signal.SIGKILL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return used
+
+
+def _read(answer: bytes, words: str) -> Answer:
+    try:
+        return decode(Answer, loads(answer))
+    except MalformedError:
+        lines = [line.strip() for line in words.splitlines() if line.strip()]
+        said = lines[-1] if lines else "it said nothing"
+        return Answer.refused(f"the process of the move ended without an answer: {said}", Events())
+
+
+def measures(ended: Ended, hosts: Mapping[str, Usage], link_bytes: int | None, minimum_bytes: int | None) -> Measures:
+    """All that was measured of one move."""
+    answer = ended.answer
+    return Measures(
+        total_s=answer.total_s,
+        engine_downtime_s=answer.engine_downtime_s,
+        client_downtime_s=answer.client_downtime_s,
+        freeze_s=_freeze_s(answer.phases),
+        link_bytes=link_bytes,
+        wire_bytes=sum(each.wire for each in answer.by_class.values()) if answer.by_class else None,
+        logical_bytes=sum(each.logical for each in answer.by_class.values()) if answer.by_class else None,
+        minimum_bytes=minimum_bytes,
+        by_class=answer.by_class,
+        usage={"coordinator": Usage(ended.cpu_s, answer.peak_memory_bytes), **hosts},
+    )
+
+
+def _freeze_s(phases: Sequence[PhaseRow]) -> float | None:
+    """From the freeze to the moment when the processes go on; None where they were not frozen, or did not go on."""
+    frozen = next((each.start_s for each in phases if each.name == "freeze"), None)
+    restored = next((each.start_s + each.seconds for each in phases if each.name == "restore"), None)
+    return None if frozen is None or restored is None else round(restored - frozen, 4)

@@ -1,0 +1,180 @@
+"""The process of one run: it makes one move, tells what was measured, and ends.
+
+It is a process of its own so that what a run costs is counted apart, a timeout can end it, and nothing of one run is
+left in the memory of the next. It gets a `Job` as one line on stdin and answers with one on stdout. When stdin
+ends, whoever wanted the move is gone: then it is undone.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from transship import api
+from transship.bench import by_hand, methods
+from transship.bench.job import Answer, Job
+from transship.bench.result import Bytes, Events, PhaseRow, RoundRow
+from transship.codec import decode, encode, loads
+from transship.errors import TransshipError
+from transship.metrics.downtime import Probe, Prober
+from transship.metrics.events import Event, PhaseRecord, Recorder
+from transship.result import MoveResult, downtime
+
+_UNDO_S = 45.0
+"""How long undoing may take once nobody waits for the move any more."""
+
+_PROGRESS_S = 0.25
+_PLACES = 4
+"""Of seconds: a tenth of a millisecond."""
+
+
+class Notes:
+    """Raw events, with no more than one progress of a phase each quarter of a second."""
+
+    def __init__(self) -> None:
+        self._rows: list[Event] = []
+        self._last: dict[str, float] = {}
+
+    def note(self, event: Event) -> None:
+        if event.kind == "progress":
+            if event.at - self._last.get(event.phase, -1.0) < _PROGRESS_S:
+                return
+            self._last[event.phase] = event.at
+        self._rows.append(event)
+
+    def columns(self) -> Events:
+        rows = self._rows
+        return Events(
+            tuple(round(row.at, _PLACES) for row in rows),
+            tuple(row.kind for row in rows),
+            tuple(row.phase for row in rows),
+            tuple(row.bytes for row in rows),
+        )
+
+
+def make(job: Job) -> Answer:
+    """Make the move; that it fails is an answer too."""
+    return _by_hand(job) if methods.method(job.method).by_hand else _by_strategy(job)
+
+
+def _by_strategy(job: Job) -> Answer:
+    left_behind = bool(job.volume) and methods.VOLUME not in methods.method(job.method).carries
+    options = replace(
+        methods.move_options(job.method, job.options), probe=Probe.parse(job.probe), without_volumes=left_behind
+    )
+    journey = api.Journey(job.container, job.ends.target, job.ends.source, job.ends.config, state=Path(job.state_dir))
+    notes = Notes()
+    try:
+        result = api.move(journey, options, agreed=lambda _: True, listener=notes.note)
+    except TransshipError as error:
+        if isinstance(error.result, MoveResult):
+            return _answer(error.result, notes, str(error))
+        return Answer.refused(str(error), notes.columns())
+    return _answer(result, notes, "")
+
+
+def _answer(result: MoveResult, notes: Notes, reason: str) -> Answer:
+    return Answer(
+        moved=result.outcome == "moved",
+        reason=reason,
+        total_s=round(result.total_s, _PLACES),
+        engine_downtime_s=round(result.downtime_s, _PLACES),
+        client_downtime_s=None if result.client is None else round(result.client.downtime_s, _PLACES),
+        by_class={kind: Bytes(each.logical, each.wire) for kind, each in result.bytes.items()},
+        phases=_rows(result.phases),
+        rounds=_rounds(result.rounds),
+        predicted=dict(result.predicted),
+        events=notes.columns(),
+        peak_memory_bytes=_peak_memory_bytes(),
+    )
+
+
+def _by_hand(job: Job) -> Answer:
+    notes, recorder, reason = Notes(), Recorder(), ""
+    recorder.listeners.append(notes.note)
+    with ExitStack() as stack:
+        source = stack.enter_context(job.ends.connect(job.ends.source))
+        target = stack.enter_context(job.ends.connect(job.ends.target))
+        addresses = {job.ends.source: source.network_address, job.ends.target: target.network_address}
+        prober = Prober(Probe.parse(job.probe), addresses)
+        stack.enter_context(prober)
+        began = recorder.now()
+        try:
+            by_hand.move(job, target, recorder)
+        except TransshipError as error:
+            reason = str(error)
+        total_s = recorder.now() - began
+    return Answer(
+        moved=not reason,
+        reason=reason,
+        total_s=round(total_s, _PLACES),
+        engine_downtime_s=round(downtime(tuple(recorder.phases)), _PLACES),
+        client_downtime_s=round(prober.report().downtime_s, _PLACES),
+        by_class={},
+        phases=_rows(recorder.phases),
+        rounds=(),
+        predicted={},
+        events=notes.columns(),
+        peak_memory_bytes=_peak_memory_bytes(),
+    )
+
+
+def _rows(phases: Sequence[PhaseRecord]) -> tuple[PhaseRow, ...]:
+    """In the order of their begins."""
+    return tuple(
+        PhaseRow(each.name, round(each.start_s, _PLACES), round(each.seconds, _PLACES), each.bytes, each.failed)
+        for each in sorted(phases, key=lambda each: each.start_s)
+    )
+
+
+def _rounds(rounds: Sequence[Mapping[str, Any]]) -> tuple[RoundRow, ...]:
+    numbers: dict[str, int] = {}
+    rows = []
+    for each in rounds:
+        tree = each["tree"]
+        numbers[tree] = numbers.get(tree, 0) + 1
+        rows.append(
+            RoundRow(
+                tree=tree,
+                number=numbers[tree],
+                last=each["last"],
+                files=each["files"],
+                bytes_logical=each["bytes_logical"],
+                bytes_wire=each["bytes_wire"],
+                seconds=round(float(each["seconds"]), _PLACES),
+            )
+        )
+    return tuple(rows)
+
+
+def _peak_memory_bytes() -> int:
+    """Of this program alone: what the kernel tells of ended processes counts the one that began them, too."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) * 1024
+
+
+def _heed_the_end_of(stream: IO[str], *, undoes: bool) -> None:
+    """End this process and its programs once nobody waits for it: what can undo itself first does so."""
+    stream.read()
+    if undoes:
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(_UNDO_S)
+    os.killpg(0, signal.SIGKILL)
+
+
+def main() -> None:
+    """Make the move that stdin tells of."""
+    job = decode(Job, loads(sys.stdin.readline()))
+    undoes = not methods.method(job.method).by_hand
+    threading.Thread(target=_heed_the_end_of, args=(sys.stdin,), kwargs={"undoes": undoes}, daemon=True).start()
+    print(json.dumps(encode(make(job))))  # noqa: T201 - the answer to whoever began this process
+
+
+if __name__ == "__main__":
+    main()

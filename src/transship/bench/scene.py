@@ -1,0 +1,138 @@
+"""The state from which a run begins, and what of it the target has afterwards."""
+
+import time
+from dataclasses import dataclass, replace
+
+from transship.bench.by_hand import wait_serving
+from transship.bench.job import Job
+from transship.bench.matrix import ImageFactor
+from transship.bench.methods import IMAGE, method
+from transship.bench.pair import Pair, SceneError, output
+from transship.bench.result import Cell, Kept
+from transship.bench.workload import CONTAINER, VOLUME, WORKLOADS, Scene
+from transship.errors import NotFoundError, TransshipError
+from transship.hosts.base import Host
+from transship.metrics.downtime import Probe
+from transship.observe.source import read_spec
+from transship.spec.compare import differences
+from transship.spec.model import ContainerSpec
+
+_WRITING_S = 600.0
+_SETTINGS_ASIDE = ("image", "config.AttachStdout", "config.AttachStderr")
+"""The image is told apart, and to what `docker create` or `docker run` was attached is no setting of a service."""
+
+_COMPRESSED = b'docker save "$1" | zstd -3 --quiet --stdout | wc -c'
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A container that serves on the source with its state, and how it can be known again."""
+
+    scene: Scene
+    spec: ContainerSpec
+    starts: tuple[str, ...]
+    digest: str
+
+
+class Stage:
+    """Sets the scene of each run between two hosts. Every method raises `SceneError` where it cannot."""
+
+    def __init__(self, pair: Pair, port: int) -> None:
+        self._pair = pair
+        self._port = port
+        self._compressed: dict[str, int | None] = {}
+
+    def prepare(self, cell: Cell, image: ImageFactor) -> Prepared:
+        """Clear both hosts and start the container of `cell` on the source, with its state written and on the disk."""
+        try:
+            return self._prepare(cell, image)
+        except SceneError:
+            raise
+        except TransshipError as error:
+            raise SceneError(f"the scene of a run cannot be set: {error}", hint=error.hint) from error
+
+    def _prepare(self, cell: Cell, image: ImageFactor) -> Prepared:
+        pair = self._pair
+        pair.shape(None, 0.0)
+        reference = pair.provide(image)
+        pair.clear(reference, cell.cache)
+        scene = Scene(cell, WORKLOADS[image.workload], reference, self._port)
+        if scene.mount:
+            output(pair.source, "docker", "volume", "create", VOLUME)
+        output(pair.source, *scene.run())
+        wait_serving(Probe.parse(scene.probe), pair.source)
+        if cell.state_bytes:
+            argv, script = scene.write_state()
+            output(pair.source, *argv, stdin=script, timeout=_WRITING_S)
+        starts, digest = _state(pair.source, scene)
+        if len(starts) != 1:
+            raise SceneError(f"the container of a run on {pair.source.name} was started {len(starts)} times")
+        spec = read_spec(pair.source.docker, pair.source.docker.inspect_container(CONTAINER))
+        pair.settle()
+        pair.shape(cell.link_mbit, cell.delay_ms)
+        return Prepared(scene, spec, starts, digest)
+
+    def job(self, prepared: Prepared, state_dir: str) -> Job:
+        """The move of what was prepared."""
+        scene = prepared.scene
+        return Job(
+            method=scene.cell.method,
+            options=scene.cell.options,
+            ends=self._pair.ends,
+            container=CONTAINER,
+            image=scene.reference,
+            volume=VOLUME if scene.mount else "",
+            settings=tuple(scene.settings),
+            command=tuple(scene.command),
+            probe=scene.probe,
+            state_dir=state_dir,
+        )
+
+    def minimum_bytes(self, prepared: Prepared) -> int | None:
+        """What has to cross: what the target lacks and the method takes along. None where nobody can compress there."""
+        cell, carries = prepared.scene.cell, method(prepared.scene.cell.method).carries
+        state = cell.state_bytes if cell.where in carries else 0
+        if cell.cache == "warm" or IMAGE not in carries:
+            return state
+        image = self._compressed_bytes(prepared.scene.reference)
+        return None if image is None else image + state
+
+    def _compressed_bytes(self, reference: str) -> int | None:
+        if reference not in self._compressed:
+            done = self._pair.source.run(["sh", "-s", "--", reference], stdin=_COMPRESSED, timeout=_WRITING_S)
+            told = int(done.stdout or b"0")  # without zstd, wc counts nothing
+            self._compressed[reference] = told or None
+        return self._compressed[reference]
+
+    def kept(self, before: Prepared) -> Kept:
+        """What the target has of what was prepared. Nothing is told where no container runs there."""
+        host, cell = self._pair.target, before.scene.cell
+        self._pair.shape(None, 0.0)
+        try:
+            inspected = host.docker.inspect_container(CONTAINER)
+        except NotFoundError:
+            return Kept()
+        if not inspected["State"]["Running"]:
+            return Kept()
+        spec = read_spec(host.docker, inspected)
+        starts, digest = _state(host, before.scene)
+        kept = Kept(
+            image=spec.image.diff_ids == before.spec.image.diff_ids,
+            settings=not differences(before.spec, spec, ignore=_SETTINGS_ASIDE),
+            memory=starts == before.starts,
+        )
+        same = digest == before.digest
+        if cell.where == "layer":
+            return replace(kept, layer=same)
+        return replace(kept, volume=same) if cell.where == "volume" else kept
+
+
+def _state(host: Host, scene: Scene) -> tuple[tuple[str, ...], str]:
+    """A line for each start of the container's processes, and the digest of its state."""
+    argv, script = scene.tell_state()
+    deadline = time.monotonic() + 10.0
+    while True:  # a container that has just started may not have written its line yet
+        *starts, digest = output(host, *argv, stdin=script, timeout=_WRITING_S).split("\n")[:-1] or [""]
+        if starts or time.monotonic() > deadline:
+            return tuple(starts), digest
+        time.sleep(0.05)

@@ -1,0 +1,144 @@
+"""What runs in the containers of an experiment: a program that serves, and beside it a state that may change."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from transship.bench.result import Cell
+
+CONTAINER = "transship-bench"
+VOLUME = "transship-bench-data"
+FLAT = f"transship/{CONTAINER}:"
+"""What the names of images that moves make of the container begin with."""
+
+_LAYER = "/var/state"
+_SERVE_AND_CHANGE = """
+folder=$1 change=$2 memory=$3
+shift 3
+cat /proc/sys/kernel/random/uuid >>/started
+mkdir -p /www "$folder"
+echo 'transship bench' >/www/index.html
+if [ "$change" -gt 0 ]; then
+    at=0
+    while :; do
+        dd if=/dev/urandom of="$folder/changing" bs="$((change / 10 + 1))" count=1 seek="$at" conv=notrunc 2>/dev/null
+        at=$(((at + 1) % 50))
+        sleep 0.1
+    done &
+fi
+held=$(head -c "$memory" /dev/urandom)
+"$@" &
+server=$!
+trap 'kill -TERM "$server"' TERM INT QUIT
+while kill -0 "$server" 2>/dev/null; do wait "$server"; done
+"""
+_WRITE_STATE = """
+folder=$1 files=$2 bytes=$3
+mkdir -p "$folder"
+number=0
+while [ "$number" -lt "$files" ]; do
+    part="$folder/$((number / 500))"
+    mkdir -p "$part"
+    while [ "$number" -lt "$files" ]; do
+        head -c "$((bytes / files))" /dev/urandom >"$part/$number"
+        number=$((number + 1))
+        [ "$((number % 500))" -ne 0 ] || break
+    done
+done
+"""
+_TELL_STATE = """
+cat /started
+cd "$1" 2>/dev/null || { echo absent; exit 0; }
+for part in */; do cat "$part"* 2>/dev/null; done | md5sum
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A program of an image that answers a probe, and where the image expects a volume."""
+
+    serve: tuple[str, ...]
+    port: int
+    probe: str
+    """`tcp` or `http`."""
+    volume: str = ""
+    """Empty: only where the state lies in one."""
+    environment: Mapping[str, str] | None = None
+
+
+WORKLOADS: Mapping[str, Workload] = {
+    "busybox": Workload(("httpd", "-f", "-p", "80", "-h", "/www"), 80, "http"),
+    "nginx": Workload(("nginx", "-g", "daemon off;"), 80, "http"),
+    "python": Workload(("python3", "-m", "http.server", "80", "--directory", "/www"), 80, "http"),
+    "redis": Workload(("/usr/local/bin/entrypoint", "redis-server"), 6379, "tcp", "/data"),
+    "postgres": Workload(
+        ("/usr/local/bin/entrypoint", "postgres"),
+        5432,
+        "tcp",
+        "/var/lib/postgresql/data",
+        {"PGDATA": "/var/lib/postgresql/data/cluster"},
+    ),
+}
+"""The lab's images. Each has a shell and the tools that the scripts above call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The container of a cell, as somebody would type it."""
+
+    cell: Cell
+    workload: Workload
+    reference: str
+    port: int
+    """The published one, on both hosts."""
+
+    @property
+    def probe(self) -> str:
+        """As `--probe` takes it."""
+        return f"http:{self.port}/" if self.workload.probe == "http" else f"tcp:{self.port}"
+
+    @property
+    def mount(self) -> str:
+        """Where the volume is in the container; empty where there is none."""
+        return self.workload.volume or ("/data" if self.cell.where == "volume" else "")
+
+    @property
+    def folder(self) -> str:
+        """Where the state is in the container."""
+        return f"{self.mount}/state" if self.cell.where == "volume" else _LAYER
+
+    @property
+    def settings(self) -> list[str]:
+        """The words of `docker run` between the name and the image."""
+        environment = (self.workload.environment or {}).items()
+        return [
+            "--publish", f"{self.port}:{self.workload.port}",
+            "--restart", "unless-stopped",
+            "--label", "org.transship.bench=1",
+            *chain.from_iterable(("--env", f"{key}={value}") for key, value in environment),
+            *(("--volume", f"{VOLUME}:{self.mount}") if self.mount else ()),
+            "--entrypoint", "sh",
+        ]  # fmt: skip
+
+    @property
+    def command(self) -> list[str]:
+        """The words of `docker run` after the image."""
+        amounts = (self.folder, str(self.cell.change_rate), str(self.cell.memory_bytes))
+        return ["-c", _SERVE_AND_CHANGE, "workload", *amounts, *self.workload.serve]
+
+    def run(self, reference: str = "", *, verb: Sequence[str] = ("run", "--detach")) -> list[str]:
+        """The command that starts it, of another image where one is given."""
+        return ["docker", *verb, "--name", CONTAINER, *self.settings, reference or self.reference, *self.command]
+
+    def write_state(self) -> tuple[list[str], bytes]:
+        """The command that writes the state into the running container, and its input."""
+        amounts = (self.folder, str(self.cell.state_files), str(self.cell.state_bytes))
+        return _in_container("sh", "-s", "--", *amounts), _WRITE_STATE.encode()
+
+    def tell_state(self) -> tuple[list[str], bytes]:
+        """The command whose last line is the digest of the state, after a line for each start, and its input."""
+        return _in_container("sh", "-s", "--", self.folder), _TELL_STATE.encode()
+
+
+def _in_container(*argv: str) -> list[str]:
+    return ["docker", "exec", "--interactive", CONTAINER, *argv]
