@@ -48,16 +48,21 @@ def status_command(context: typer.Context, migration: AnyId = "", *, host: At = 
 
     """
     from transship import migrations  # noqa: PLC0415 - Docker's SDK takes a while to import, and --help must not wait
-    from transship.cli import output, reports  # noqa: PLC0415
+    from transship.cli import output, reports, service_reports  # noqa: PLC0415
+    from transship.swarm import recovery  # noqa: PLC0415
 
     reach, screen = _reach(context, host), output.console(settings(context))
-    found = migrations.status(reach, migration)
+    services = recovery.status(reach, migration)
+    found = [] if services and migration else migrations.status(reach, migration)
     damaged = [] if migration else migrations.damaged(reach, ended=False)
     if as_json:
-        output.print_json({"migrations": [reports.status_as_json(each) for each in found], "damaged": damaged})
-    else:
+        told = {"migrations": [reports.status_as_json(each) for each in found], "damaged": damaged}
+        output.print_json({**told, "services": [service_reports.status_as_json(each) for each in services]})
+        return
+    service_reports.print_status(screen, services)
+    if found or not services:
         reports.print_status(screen, found)
-        reports.print_damaged(screen, damaged)
+    reports.print_damaged(screen, damaged)
 
 
 def history_command(
@@ -79,15 +84,20 @@ def history_command(
 
     """
     from transship import migrations  # noqa: PLC0415 - see above
-    from transship.cli import output, reports  # noqa: PLC0415
+    from transship.cli import output, reports, service_reports  # noqa: PLC0415
+    from transship.swarm import recovery  # noqa: PLC0415
 
     reach, screen = _reach(context, None), output.console(settings(context))
     entries, damaged = migrations.history(reach, limit=limit), migrations.damaged(reach)
+    services = recovery.history(reach, limit=limit)
     if as_json:
-        output.print_json({"migrations": [reports.entry_as_json(each) for each in entries], "damaged": damaged})
-    else:
+        told = {"migrations": [reports.entry_as_json(each) for each in entries], "damaged": damaged}
+        output.print_json({**told, "services": [service_reports.entry_as_json(each) for each in services]})
+        return
+    service_reports.print_history(screen, services)
+    if entries or not services:
         reports.print_history(screen, entries)
-        reports.print_damaged(screen, damaged)
+    reports.print_damaged(screen, damaged)
 
 
 def recover_command(  # noqa: PLR0913 - the words of the command
@@ -145,11 +155,14 @@ def abort_command(
 
 def _recover(context: typer.Context, words: tuple[str, list[str] | None, bool, bool], told: "Told | None") -> None:
     from transship import migrations  # noqa: PLC0415 - see above
-    from transship.cli import output, reports  # noqa: PLC0415
+    from transship.cli import output, reports, service_reports  # noqa: PLC0415
     from transship.errors import TransshipError  # noqa: PLC0415
     from transship.journal.decision import NOTHING_TOLD  # noqa: PLC0415
 
     migration, host, yes, as_json = words
+    services = service_reports.recover(context, _reach(context, host), words, only_back=told is None)
+    if services and migration:
+        return
     screen = output.console(settings(context), machine=as_json)
     with output.Progress(settings(context)) as progress:
 
@@ -172,8 +185,9 @@ def _recover(context: typer.Context, words: tuple[str, list[str] | None, bool, b
                 reports.print_recovered(screen, error.result)
             raise
     if as_json:
-        output.print_json(reports.recovered_as_json(done))
-    else:
+        told_services = {"services": [service_reports.status_as_json(each) for each in services]}
+        output.print_json({**reports.recovered_as_json(done), **told_services})
+    elif done or not services:
         reports.print_recovered(screen, done)
 
 

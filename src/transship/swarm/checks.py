@@ -1,0 +1,297 @@
+"""What is in the way of a service's move, or should be known before: one rule a trap, without I/O."""
+
+from collections.abc import Callable, Iterator
+
+from transship.plan.findings import Finding, Severity
+from transship.swarm.constraints import admits, is_pin
+from transship.swarm.model import Mount, Node, Service
+from transship.swarm.options import SwarmOptions
+from transship.swarm.record import CLAIM, DRAINED
+from transship.swarm.seen import Route, SwarmSeen
+
+_FOLLOWING = {"tmpfs": "what is in it is in memory and lost", "cluster": "Swarm itself brings it along"}
+
+
+def check(seen: SwarmSeen, route: Route, options: SwarmOptions) -> tuple[Finding, ...]:
+    """All that is found."""
+    return tuple(finding for rule in _RULES for finding in rule(seen, route, options))
+
+
+def candidates(seen: SwarmSeen, service: Service, *, besides: Node) -> list[Node]:
+    """The nodes where Swarm may put a service's tasks when one node falls out."""
+    return [
+        node
+        for node in seen.nodes
+        if node.id != besides.id
+        and (node.state, node.availability) == ("ready", "active")
+        and all(admits(each, node) for each in service.constraints)
+        and _fits(service, node)
+    ]
+
+
+def _fits(service: Service, node: Node) -> bool:
+    platforms = service.placement.get("Platforms") or ()
+    wanted = [(each.get("OS", ""), each.get("Architecture", "")) for each in platforms]
+    alike = {node.architecture, {"x86_64": "amd64", "aarch64": "arm64"}.get(node.architecture, node.architecture)}
+    return not wanted or any(os in {"", node.os} and arch in {"", *alike} for os, arch in wanted)
+
+
+def _under_way(seen: SwarmSeen, _route: Route, _options: SwarmOptions) -> Iterator[Finding]:
+    service = seen.service
+    if CLAIM in service.labels:
+        yield Finding(
+            "error",
+            "move-under-way",
+            f"{service.name} has the label {CLAIM}: a move of it is under way, or was cut off",
+            "transship recover ends one that was begun here; transship status tells of it",
+        )
+    elif service.update_state in {"updating", "rollback_started"}:
+        text = f"Swarm is updating {service.name} ({service.update_message})"
+        yield Finding("error", "update-under-way", text, "wait for its end: docker service ps")
+    elif service.update_state in {"paused", "rollback_paused"}:
+        text = f"the latest update of {service.name} was paused by a failure; a move begins another one"
+        yield Finding("warning", "update-paused", text, "docker service ps tells what failed")
+
+
+def _target_node(seen: SwarmSeen, route: Route, _options: SwarmOptions) -> Iterator[Finding]:
+    service, target = seen.service, route.target
+    if (target.state, target.availability) != ("ready", "active"):
+        text = f"the node {target.name} takes no tasks: it is {target.state}, its availability is {target.availability}"
+        yield Finding("error", "node-unavailable", text, f"docker node update --availability active {target.name}")
+    if not _fits(service, target):
+        text = f"the image of {service.name} is not for {target.os}/{target.architecture}, which {target.name} is"
+        yield Finding(
+            "error", "platform", text, "an image that has both platforms can move: docker manifest inspect shows them"
+        )
+    for each in service.constraints:
+        if not is_pin(each) and not admits(each, target):
+            text = f"the constraint {each} of {service.name} excludes {target.name}"
+            yield Finding(
+                "error", "constraint", text, "give the node what it asks for, or remove it: docker service update"
+            )
+
+
+def _pins(seen: SwarmSeen, route: Route, options: SwarmOptions) -> Iterator[Finding]:
+    for each in seen.service.constraints:
+        if is_pin(each) and not all(admits(each, node) for node in route.goal):
+            if options.method == "drain":
+                text = f"the constraint {each} of {seen.service.name} excludes {route.target.name}"
+                yield Finding("error", "constraint", text, "--method constraint replaces it")
+            else:
+                yield Finding(
+                    "note", "pin-replaced", f"the constraint {each} is replaced by one for {route.target.name}"
+                )
+
+
+def _spread(seen: SwarmSeen, route: Route, _options: SwarmOptions) -> Iterator[Finding]:
+    """Swarm puts a task where the fewest of its service are: only that makes sure where several may go."""
+    here = [task.node for task in seen.own_tasks]
+    moving = {task.id for task in route.tasks}
+    count = {
+        node.id: sum(task.node == node.id and task.id not in moving for task in seen.own_tasks) for node in route.goal
+    }
+    most = seen.service.placement.get("MaxReplicas") or 0
+    if most and count[route.target.id] + len(moving) > most:
+        text = f"{seen.service.name} may have {most} tasks a node, and {route.target.name} would have more"
+        yield Finding("error", "max-replicas", text, "docker service update --replicas-max-per-node allows more")
+    others = [number for node, number in count.items() if node != route.target.id]
+    if others and count[route.target.id] + len(moving) > min(others):
+        text = (
+            f"{seen.service.name} has {len(here)} tasks on several nodes, and Swarm would spread those of "
+            f"{route.source.name} over all of them"
+        )
+        yield Finding("error", "spread", text, f"--all moves every task to {route.target.name}")
+
+
+def _room(seen: SwarmSeen, route: Route, _options: SwarmOptions) -> Iterator[Finding]:
+    reserved = _reserved(seen.service)
+    if not any(reserved):
+        return
+    by_id = {each.id: each for each in seen.services}
+    there = [_reserved(by_id[each.service]) for each in seen.tasks
+             if each.node == route.target.id and each.wanted and each.service in by_id]  # fmt: skip
+    free = (
+        route.target.cpus - sum(cpus for cpus, _ in there),
+        route.target.memory - sum(memory for _, memory in there),
+    )
+    if any(len(route.tasks) * wanted > left for wanted, left in zip(reserved, free, strict=True)):
+        text = (
+            f"a task of {seen.service.name} reserves {reserved[0]:g} CPUs and {reserved[1]:.0f} bytes of memory, more "
+            f"than {route.target.name} has left ({free[0]:g} CPUs, {free[1]:.0f} bytes)"
+        )
+        yield Finding(
+            "error",
+            "no-room",
+            text,
+            "docker service update --reserve-memory and --reserve-cpu change that; or move something away",
+        )
+
+
+def _reserved(service: Service) -> tuple[float, float]:
+    told = (service.template.get("Resources") or {}).get("Reservations") or {}
+    return told.get("NanoCPUs", 0) / 1e9, float(told.get("MemoryBytes", 0))
+
+
+def _ports(seen: SwarmSeen, route: Route, _options: SwarmOptions) -> Iterator[Finding]:
+    own = {f"{port.get('PublishedPort')}/{port.get('Protocol', 'tcp')}" for port in seen.service.ports
+           if port.get("PublishMode") == "host" and port.get("PublishedPort")}  # fmt: skip
+    taken: dict[str, str] = {}
+    for other in seen.services:
+        if other.id != seen.service.id and any(task.node == route.target.id for task in seen.tasks_of(other)):
+            for port in other.ports:
+                if port.get("PublishMode") == "host":
+                    taken[f"{port.get('PublishedPort')}/{port.get('Protocol', 'tcp')}"] = f"the service {other.name}"
+    if route.target.id in seen.hosts:
+        taken |= dict.fromkeys(seen.hosts[route.target.id].published, "a container")
+    for each in sorted(own & taken.keys()):
+        text = f"{taken[each]} has the port {each} of {route.target.name}, which {seen.service.name} publishes there"
+        yield Finding("error", "port-taken", text, "move or remove that first")
+    if own and len(route.tasks) + sum(each.node == route.target.id for each in seen.own_tasks) > 1:
+        text = f"{seen.service.name} publishes {min(own)} on its node itself, so that one node takes one task of it"
+        yield Finding("error", "port-exclusive", text, "--from NODE moves the tasks of one node")
+
+
+def _virtual_addresses(seen: SwarmSeen, route: Route, _options: SwarmOptions) -> Iterator[Finding]:
+    for node in (route.source, route.target):
+        if node.id in seen.hosts and seen.hosts[node.id].ipvs is False and seen.service.uses_virtual_address:
+            yield Finding(
+                "warning",
+                "no-ipvs",
+                f"the kernel of {node.name} has no IPVS: the virtual address and the ingress ports of "
+                f"{seen.service.name} do not work there",
+                "load ip_vs there, or use --endpoint-mode dnsrr and --publish mode=host",
+            )
+
+
+def _mounts(seen: SwarmSeen, route: Route, options: SwarmOptions) -> Iterator[Finding]:
+    for mount in seen.service.mounts:
+        if mount.stays_behind:
+            yield from _volume(seen, route, options, mount)
+        elif mount.type == "bind":
+            yield from _bind(seen, route, options, mount)
+        elif mount.type == "volume" and not mount.source:
+            text = f"the nameless volume at {mount.target} is new and empty for every task: its data stays behind"
+            yield Finding("warning", "volume-nameless", text, "give it a name: docker service update --mount-add")
+        elif mount.type == "volume":
+            text = f"the volume {mount.source} ({mount.driver or 'local'}) is made anew, its data is where it was"
+            yield Finding("note", "remote-volume", text)
+        elif mount.type in _FOLLOWING:
+            yield Finding("note", f"{mount.type}-mount", f"{mount.type} at {mount.target}: {_FOLLOWING[mount.type]}")
+
+
+def _volume(seen: SwarmSeen, route: Route, options: SwarmOptions, mount: Mount) -> Iterator[Finding]:
+    name, service = mount.source, seen.service.name
+    if options.method == "drain":
+        text = f"the data of the volume {name} lies on {route.source.name}, and a drain leaves no time to copy it"
+        yield Finding("error", "volume-stays", text, "--method constraint takes it along")
+        return
+    if len(seen.own_tasks) != len(route.tasks) or len(route.home) > 1:
+        text = f"the volume {name} of {service} has other data on each node: there is no one copy that could be moved"
+        yield Finding("error", "volume-many", text, "one replica can be moved: docker service scale")
+        return
+    here, there = (seen.hosts.get(node.id) for node in (route.source, route.target))
+    if here is None or there is None:
+        text = f"the data of the volume {name} must be copied, for which both nodes have to be reached"
+        yield Finding("error", "volume-unreached", text, "--at NODE=HOST says how")
+        return
+    for host, node in ((here, route.source), (there, route.target)):
+        if host.facts.root_access in {None, "none"} or not host.facts.python_path:
+            text = f"{node.name} has no Python, or no way to root: nobody there can copy the volume {name}"
+            yield Finding("error", "no-agent", text, "transship hosts check says what is missing")
+    if users := here.users.get(name):
+        text = f"{', '.join(users)} on {route.source.name} uses the volume {name}, too: it would be copied half-written"
+        yield Finding("error", "shared-volume", text, "stop it, or move it along")
+    if users := there.users.get(name):
+        text = f"{', '.join(users)} on {route.target.name} runs with a volume {name}"
+        yield Finding("error", "volume-in-use", text, "stop it, or remove the volume there")
+    elif name in there.volumes and there.sizes.get(name) != 0:
+        severity: Severity = "warning" if options.replace_data else "error"
+        text = f"{route.target.name} has data in a volume {name} already"
+        yield Finding(severity, "occupied-volume", text, "--replace-data overwrites it")
+
+
+def _bind(seen: SwarmSeen, route: Route, options: SwarmOptions, mount: Mount) -> Iterator[Finding]:
+    if options.binds == "fail":
+        text = f"{mount.source} is a folder of {route.source.name} itself, and what is in it does not follow"
+        yield Finding("error", "bind-mount", text, "--binds expect takes the one of the same name on the target")
+    elif route.target.id in seen.hosts and mount.source in seen.hosts[route.target.id].lacking:
+        yield Finding(
+            "error", "bind-missing", f"{route.target.name} has no {mount.source}, which Swarm would refuse", "make it"
+        )
+
+
+def _start_first(seen: SwarmSeen, _route: Route, options: SwarmOptions) -> Iterator[Finding]:
+    if not options.start_first:
+        return
+    data = [mount for mount in seen.service.mounts if mount.type in {"volume", "bind", "cluster"}]
+    if data:
+        text = f"{seen.service.name} keeps data at {data[0].target}: two tasks at once would write there"
+        yield Finding("error", "start-first-data", text, "leave --start-first away")
+    else:
+        text = f"for a moment two tasks of {seen.service.name} run at once"
+        yield Finding("note", "two-at-once", text)
+
+
+def _updates(seen: SwarmSeen, _route: Route, options: SwarmOptions) -> Iterator[Finding]:
+    if options.method == "drain":
+        text = "a drain stops first and does not heed the update settings; the grace period is "
+        yield Finding("note", "drain-order", f"{text}{seen.service.grace_s:g} s")
+        return
+    update = seen.service.update
+    changed = [word for word, is_set in (("--fast", options.fast), ("--start-first", options.start_first)) if is_set]
+    but = f"; {' and '.join(changed)} change that for this update only" if changed else ""
+    text = f"Swarm updates it {update.describe()}; the grace period is {seen.service.grace_s:g} s{but}"
+    yield Finding("note", "update-settings", text)
+
+
+def _image(seen: SwarmSeen, route: Route, options: SwarmOptions) -> Iterator[Finding]:
+    there = seen.hosts.get(route.target.id)
+    if options.image == "pull":
+        if there is None or there.image is None:
+            text = f"{route.target.name} pulls the image while it prepares the task; a task that fails to goes back"
+            yield Finding("note", "image-pulled", text)
+    elif "@" not in seen.service.image and there is not None:
+        text = (
+            f"{seen.service.image} is a name without a digest: {route.target.name} asks its registry for a newer one "
+            "before it starts, also where the image is there"
+        )
+        yield Finding("note", "image-asked", text)
+
+
+def _drain(seen: SwarmSeen, route: Route, options: SwarmOptions) -> Iterator[Finding]:
+    if options.method != "drain":
+        return
+    source = route.source
+    if DRAINED in source.labels:
+        text = f"another move has drained {source.name} (its label {DRAINED})"
+        yield Finding("error", "node-drained", text, "transship recover ends that")
+    elsewhere = candidates(seen, seen.service, besides=source)
+    if [node.id for node in elsewhere] != [route.target.id]:
+        names = ", ".join(node.name for node in elsewhere) or "nowhere"
+        text = f"a drain leaves it to Swarm where {seen.service.name} goes: {names}"
+        yield Finding("error", "drain-anywhere", text, f"--method constraint brings it to {route.target.name}")
+    for other in seen.services:
+        if other.id != seen.service.id and any(task.node == source.id for task in seen.tasks_of(other)):
+            yield _touched(seen, other, source)
+
+
+def _touched(seen: SwarmSeen, other: Service, source: Node) -> Finding:
+    """What becomes of another service when its node is drained."""
+    if other.mode.startswith("Global"):
+        text = f"{other.name} runs on every node: its task on {source.name} stops until the node is back"
+        return Finding("warning", "drain-global", text)
+    if data := [mount.source for mount in other.mounts if mount.stays_behind]:
+        text = f"{other.name} would leave {source.name}, too, and begin elsewhere without its volume {data[0]}"
+        return Finding("error", "drain-volume", text, "move that first, or take --method constraint")
+    if not candidates(seen, other, besides=source):
+        text = f"{other.name} can run nowhere else: it stops until {source.name} is back"
+        return Finding("warning", "drain-stops", text)
+    return Finding(
+        "warning", "drain-moves", f"{other.name} leaves {source.name}, too, and does not come back by itself"
+    )
+
+
+_RULES: tuple[Callable[[SwarmSeen, Route, SwarmOptions], Iterator[Finding]], ...] = (
+    _under_way, _target_node, _pins, _spread, _room, _ports, _virtual_addresses, _mounts, _start_first, _updates,
+    _image, _drain,
+)  # fmt: skip

@@ -1,0 +1,240 @@
+"""A service's move while it is under way: claim, take along, have Swarm move it, put back."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from transship.engine import Interrupts, first_interrupt_only
+from transship.errors import NeedsRecoveryError, RolledBackError, TransshipError
+from transship.hosts.base import Host, Json
+from transship.lifecycle import SETTLE_S
+from transship.metrics.events import Recorder
+from transship.plan.findings import Agreement
+from transship.plan.record import Made
+from transship.swarm.base import Swarm
+from transship.swarm.belongings import Belongings, Ends, withdraw
+from transship.swarm.change import claim, edit_node, edit_service
+from transship.swarm.edits import constrained, drained, hurried, scaled
+from transship.swarm.journal import SwarmJournal
+from transship.swarm.model import seconds_of
+from transship.swarm.plan import ServicePlan, sends_image
+from transship.swarm.record import ServiceMove, Stage
+from transship.swarm.settle import finish, go_back
+from transship.swarm.timeline import Sighting, Span, gap, spans
+from transship.swarm.watch import Goal, Watch
+
+_NOBODY = Goal(0, frozenset())
+
+
+@dataclass
+class ServiceMoving:
+    """One move of a service, carried out once.
+
+    `hosts` are those of source and target by the node's id, where they were reached. `record` is what is written down
+    of it; `began` is when Swarm was first told something, `changed` when it was last told, `monitored` when it had
+    watched the new tasks, all in Swarm's time.
+    """
+
+    swarm: Swarm
+    hosts: Mapping[str, Host]
+    journal: SwarmJournal
+    recorder: Recorder
+    plan: ServicePlan
+    record: ServiceMove
+    began: float = 0.0
+    changed: float = 0.0
+    monitored: float | None = None
+    watch: Watch = field(init=False)
+    belongings: Belongings | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.swarm, self.record.service, frozenset(task.id for task in self.plan.seen.own_tasks))
+        self.belongings = self._belongings()
+
+    def run(self, agreed: Agreement) -> None:
+        """Move it. When it returns, the service runs on the target, and nothing is left but the constraint.
+
+        Whatever ends it before the tasks run there, Ctrl-C and our own bugs too, leads back first:
+
+        Raises:
+            RefusedError: another move has the service, or somebody has changed it; nothing was touched.
+            RolledBackError: the service runs where it ran, as it was.
+            NeedsRecoveryError: that could not be reached; the service still has the move's label.
+
+        """
+        with self.journal.at_work(self.record.id), first_interrupt_only() as interrupts:
+            with self.recorder.phase("claim", "label the service"):
+                self._save()
+                self._claim()
+            try:
+                self._prepare(agreed)
+                self._cut_over()
+            except BaseException as cause:  # a bug of ours must not leave a stopped service behind either
+                interrupts.armed = False
+                raise self._roll_back(cause) from cause
+            self._finish(interrupts)
+
+    @property
+    def sightings(self) -> tuple[Sighting, ...]:
+        """The states of tasks since Swarm was told."""
+        return self.watch.sightings.since(self.began) if self.began else ()
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """Where Swarm's time went."""
+        return spans(self.sightings, (self.began, self.changed), self.monitored)
+
+    @property
+    def gap_s(self) -> float | None:
+        """See `timeline.gap`."""
+        return gap(self.sightings)
+
+    def _belongings(self) -> Belongings | None:
+        route, seen = self.plan.route, self.plan.seen
+        if not {route.source.id, route.target.id} <= self.hosts.keys():
+            return None
+        ends = Ends(self.hosts[route.source.id], self.hosts[route.target.id], seen.hosts[route.source.id],
+                    seen.hosts[route.target.id])  # fmt: skip
+        return Belongings(self.record, ends, self.recorder, self._note_made)
+
+    def _claim(self) -> None:
+        try:
+            claim(self.swarm, self.record, self.plan.seen.service)
+        except BaseException as error:
+            self._save(stage="ended", outcome="refused", detail=str(error))
+            raise
+
+    def _prepare(self, agreed: Agreement) -> None:
+        if self.belongings is not None and sends_image(self.plan):
+            self.belongings.bring_image(self.plan.seen.service.image)
+        if self.belongings is not None and self.record.volumes:
+            self.belongings.copy(self.plan.options, agreed)
+
+    def _cut_over(self) -> None:
+        goal = Goal(self.record.expected, frozenset(self.record.goal))
+        if self.record.volumes:
+            self._change_with_data()
+        elif self.record.method == "drain":
+            self._change(self._drain)
+        else:
+            self._change(lambda: self._edit(self._with_pins))
+        with self.recorder.phase("arrive", f"until it runs on {self.record.target.name}"):
+            self.watch.arrive(goal, self.plan.options.timeout_s)
+            self.watch.stay(goal, SETTLE_S)
+        if self.record.method == "constraint" and not self.record.volumes:
+            self._monitor()
+
+    def _change(self, tell: Callable[[], object]) -> None:
+        with self.recorder.phase("change", "tell Swarm"):
+            self._save(stage="changed")
+            tell()
+
+    def _change_with_data(self) -> None:
+        """Between the end of the old task and the begin of the new one, nobody writes."""
+        belongings, options = self.belongings, self.plan.options
+        if belongings is None:
+            raise RuntimeError("a volume is to be copied between hosts that were not reached")
+        with self.recorder.phase("stop", "scale it to zero"):
+            self._save(stage="stopping")
+            self._edit(partial(scaled, replicas=0))
+            self.watch.arrive(_NOBODY, options.timeout_s + self.plan.seen.service.grace_s)
+        belongings.finish(options)
+        self._change(lambda: self._edit(self._restarted))
+
+    def _restarted(self, spec: Json) -> Json:
+        return scaled(constrained(spec, self.record.pins), self.plan.seen.service.replicas)
+
+    def _with_pins(self, spec: Json) -> Json:
+        options = self.plan.options
+        if options.fast or options.start_first:
+            spec = hurried(spec, at_once=options.fast, start_first=options.start_first)
+        return constrained(spec, self.record.pins)
+
+    def _edit(self, edit: Callable[[Json], Json]) -> None:
+        self._told(edit_service(self.swarm, self.record, edit).updated)
+
+    def _told(self, at: str) -> None:
+        self.changed = seconds_of(at)
+        self.began = self.began or self.changed
+
+    def _drain(self) -> None:
+        node = self.record.source.node
+        edit_node(self.swarm, node, partial(drained, move=self.record.id))
+        self._told(self.swarm.node(node)["UpdatedAt"])
+
+    def _monitor(self) -> None:
+        """Swarm watches the new tasks for as long as the service's update settings want, and so do we."""
+        update = self.plan.seen.service.update
+        with self.recorder.phase("monitor", "while Swarm watches the new tasks"):
+            self.watch.settle(self.plan.options.timeout_s + update.monitor_s)
+            service = self.swarm.service(self.record.service)
+            completed = (service.get("UpdateStatus") or {}).get("CompletedAt")
+            self.monitored = seconds_of(completed) if completed else None
+
+    def _finish(self, interrupts: Interrupts) -> None:
+        interrupts.armed = False
+        with self.recorder.phase("finish", "put back what was changed for the move"):
+            self._end_belongings()
+            try:
+                finish(self.swarm, self.record)
+            except Exception as error:
+                raise NeedsRecoveryError(
+                    f"{self.record.name} runs on {self.record.target.name}, but what was changed for the move could "
+                    f"not be put back: {error}",
+                    hint=f"transship recover {self.record.id} tries again",
+                ) from error
+            self._save(stage="ended", outcome="moved")
+
+    def _roll_back(self, cause: BaseException) -> TransshipError:
+        """Lead back, and return the error that says how that ended."""
+        reason = _reason(cause)
+        with self.recorder.phase("undo"):
+            self._end_belongings()
+            try:
+                go_back(self.swarm, self.record, self.plan.options.timeout_s)
+            except Exception as error:  # noqa: BLE001 - whatever it is, somebody must look
+                return NeedsRecoveryError(
+                    f"{reason}; and {self.record.name} could not be led back: {error}",
+                    hint=f"transship recover {self.record.id} tries again; Swarm itself goes on with what it was told",
+                )
+            left = self._withdrawn()
+        if left:
+            self._save(detail=reason)
+            return RolledBackError(
+                f"{reason}; {self.record.name} runs as before, but not all could be removed from "
+                f"{self.record.target.name}: {left}",
+                hint=f"transship recover {self.record.id} tries again",
+            )
+        self._save(stage="ended", outcome="rolled-back", detail=reason)
+        hint = cause.hint if isinstance(cause, TransshipError) else ""
+        return RolledBackError(f"{reason}; {self.record.name} runs as before", hint=hint)
+
+    def _withdrawn(self) -> str:
+        """Remove what was brought, and say what could not be removed."""
+        if self.belongings is None:
+            return ""
+        try:
+            withdraw(self.record, self.hosts[self.record.target.node], self.recorder)
+        except Exception as error:  # noqa: BLE001 - it is reported, and may be removed at any later time
+            return str(error)
+        return ""
+
+    def _end_belongings(self) -> None:
+        if self.belongings is not None:
+            with suppress(TransshipError):  # what was at work on a host that is gone cannot be ended
+                self.belongings.close()
+
+    def _note_made(self, made: Made) -> None:
+        self.record = replace(self.record, made=made)
+        self._save()
+
+    def _save(self, *, stage: Stage | None = None, outcome: str = "", detail: str = "") -> None:
+        self.record = replace(self.record, stage=stage or self.record.stage, outcome=outcome, detail=detail)
+        self.journal.save_service(self.record)
+
+
+def _reason(cause: BaseException) -> str:
+    if isinstance(cause, KeyboardInterrupt):
+        return "interrupted"
+    return str(cause) if isinstance(cause, TransshipError) else f"a bug of transship: {type(cause).__name__}: {cause}"

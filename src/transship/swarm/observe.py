@@ -1,0 +1,147 @@
+"""A swarm and the hosts of two of its nodes, as they are now. Nothing is changed by looking."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from transship.errors import HostError, NotFoundError, PreflightError
+from transship.hosts.base import Docker, Host, Json
+from transship.hosts.facts import Facts, observe_host
+from transship.observe.listed import alive, name_of, volumes_of
+from transship.spec.extract import image_ref
+from transship.spec.model import ImageRef
+from transship.swarm.base import Swarm
+from transship.swarm.model import Node, Service, Task
+from transship.swarm.seen import HostSeen, SwarmSeen
+
+_OF_A_TASK = "com.docker.swarm.task.id"
+
+
+def see_swarm(swarm: Swarm, manager: str, service: str, target: str) -> SwarmSeen:
+    """What a manager tells of the swarm, and of the service and the target that are named.
+
+    Raises `PreflightError` where it is no manager, or knows no such service or node.
+    """
+    require_manager(swarm, manager)
+    nodes = tuple(map(Node.read, swarm.nodes()))
+    services = tuple(map(Service.read, swarm.services()))
+    return SwarmSeen(
+        manager=manager,
+        nodes=nodes,
+        services=services,
+        tasks=tuple(map(Task.read, swarm.tasks())),
+        service=find_service(services, service, manager),
+        target=find_node(nodes, target, manager),
+        hosts={},
+    )
+
+
+def require_manager(swarm: Swarm, name: str) -> None:
+    """Raise `PreflightError` unless the daemon is a manager of a swarm that can decide."""
+    told = swarm.info().get("Swarm") or {}
+    if told.get("LocalNodeState") != "active":
+        state = told.get("LocalNodeState") or "inactive"
+        raise PreflightError(
+            f"{name} is in no swarm (its state there is {state})", hint="--manager HOST names a manager of the swarm"
+        )
+    if not told.get("ControlAvailable"):
+        managers = ", ".join(str(each.get("Addr", "")) for each in told.get("RemoteManagers") or ())
+        raise PreflightError(
+            f"{name} is a worker of the swarm, which may change nothing",
+            hint=f"--manager HOST names a manager; the swarm's are at {managers}",
+        )
+
+
+def find_service(services: Sequence[Service], ref: str, manager: str) -> Service:
+    """The service of this name or id. Raises `PreflightError`."""
+    found = [each for each in services if ref in {each.name, each.id}]
+    if not found:
+        raise PreflightError(f"the swarm of {manager} has no service {ref!r}", hint="docker service ls lists them")
+    return found[0]
+
+
+def find_node(nodes: Sequence[Node], ref: str, manager: str) -> Node:
+    """The node of this hostname or id. Raises `PreflightError` for none, and for a hostname that several have."""
+    found = [each for each in nodes if ref in {each.name, each.id}]
+    if len(found) != 1:
+        many = "several nodes" if found else "no node"
+        names = ", ".join(f"{each.name} ({each.id})" for each in nodes)
+        raise PreflightError(f"the swarm of {manager} has {many} {ref!r}", hint=f"its nodes are {names}")
+    return found[0]
+
+
+def see_host(host: Host, node: Node, service: Service, container: str = "") -> HostSeen:
+    """What there is of a service on a node's host. `container` is that of its task, if one runs there.
+
+    Raises `PreflightError` where the host is not that node, and what `observe_host` raises.
+    """
+    here = (host.docker.info().get("Swarm") or {}).get("NodeID")
+    if here != node.id:
+        raise PreflightError(
+            f"{host.name} is not the node {node.name} of the swarm",
+            hint=f"--at {node.name}=HOST says how it is reached",
+        )
+    facts = observe_host(host)
+    with ThreadPoolExecutor(2) as pool:
+        sizes = pool.submit(host.docker.volume_sizes)
+        listed = host.docker.containers()
+        names = [mount.source for mount in service.mounts if mount.stays_behind]
+        image = _image(host.docker, service, container)
+        return HostSeen(
+            address=host.name,
+            facts=facts,
+            ipvs=_has_ipvs(host, facts),
+            volumes=_volumes(host.docker, names),
+            sizes=sizes.result(),
+            users={name: _users(listed, name, besides=container) for name in names},
+            lacking=tuple(each.source for each in service.mounts if each.type == "bind" and _lacks(host, each.source)),
+            published=_published(listed),
+            image=image,
+            image_bytes=int(host.docker.inspect_image(image.id).get("Size") or 0) if image else 0,
+        )
+
+
+def _image(docker: Docker, service: Service, container: str) -> ImageRef | None:
+    """The service's image: the one that its task was made from, or what has its name there."""
+    try:
+        id_ = str(docker.inspect_container(container)["Image"]) if container else service.image
+        told = docker.inspect_image(id_)
+        return image_ref(told, reference=service.image, id=str(told["Id"]))
+    except NotFoundError:
+        return None
+
+
+def _volumes(docker: Docker, names: Sequence[str]) -> Mapping[str, Json]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = docker.inspect_volume(name)
+        except NotFoundError:
+            continue
+    return found
+
+
+def _users(listed: Sequence[Json], volume: str, *, besides: str) -> tuple[str, ...]:
+    return tuple(name_of(each) for each in alive(listed, besides=besides) if volume in volumes_of(each))
+
+
+def _published(listed: Sequence[Json]) -> frozenset[str]:
+    plain = (each for each in alive(listed) if _OF_A_TASK not in (each.get("Labels") or {}))
+    ports = (port for each in plain for port in each.get("Ports") or () if port.get("PublicPort"))
+    return frozenset(f"{port['PublicPort']}/{port['Type']}" for port in ports)
+
+
+def _lacks(host: Host, path: str) -> bool:
+    return host.can_run and host.run(["test", "-e", path]).status == 1
+
+
+def _has_ipvs(host: Host, facts: Facts) -> bool | None:
+    """Whether the kernel has IPVS, or the module for it. Docker loads that by itself when it needs it."""
+    if not host.can_run:
+        return None
+    try:
+        if host.run(["test", "-e", "/proc/net/ip_vs"]).status == 0:
+            return True
+        listed = [f"/lib/modules/{facts.kernel}/modules.{each}" for each in ("dep", "builtin")]
+        return host.run(["grep", "-qs", "/ip_vs[.]ko", *listed]).status == 0
+    except HostError:
+        return None

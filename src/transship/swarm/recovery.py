@@ -1,0 +1,216 @@
+"""What became of services' moves that were cut off, and how they are ended.
+
+The journal of this machine tells of those that were begun here. From another machine a manager is named: the label of
+the service has the record, too.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from transship.engine import first_interrupt_only
+from transship.errors import (
+    HostError,
+    LockedError,
+    NeedsRecoveryError,
+    NotFoundError,
+    PreflightError,
+    StepError,
+)
+from transship.metrics.events import Listener, Recorder
+from transship.migrations import Reach as Sought
+from transship.plan.record import Made
+from transship.swarm.belongings import withdraw
+from transship.swarm.change import claimed_by, is_drained_by
+from transship.swarm.journal import ServiceEntry, SwarmJournal
+from transship.swarm.model import Service
+from transship.swarm.reach import Connections, Reach, connections
+from transship.swarm.record import ServiceMove
+from transship.swarm.settle import finish, go_back, is_at
+from transship.swarm.watch import Goal
+
+Kind = Literal["wait", "finish", "bring-back", "forget", "unreachable"]
+_WAY_BACK_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """A move of a service, what `recover` would do about it, and why.
+
+    `wait`: a process of this machine is at work on it. `finish`: the service runs on its new node, and what was changed
+    for the move is put back. `bring-back`: it is led to where it ran. `forget`: the service has the move's label no
+    more, so nothing is left to do. `unreachable`: nobody could be asked.
+    """
+
+    record: ServiceMove
+    would: Kind
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSeen:
+    """What a manager tells of a service that a move was begun for.
+
+    `claimed`: it has the move's label. `changed`: Swarm was told something. `arrived`: all tasks run where they shall.
+    """
+
+    present: bool
+    claimed: bool = False
+    changed: bool = False
+    arrived: bool = False
+
+
+def decide(record: ServiceMove, seen: ServiceSeen) -> ServiceStatus:
+    """What is to be done about a move that was cut off, from what is seen of the service now. Pure."""
+    if not seen.present:
+        return ServiceStatus(record, "forget", f"there is no service {record.name} any more")
+    if not seen.claimed:
+        return ServiceStatus(record, "forget", f"{record.name} is no longer claimed: somebody else has ended the move")
+    if seen.changed and seen.arrived:
+        return ServiceStatus(record, "finish", f"{record.name} runs on {record.target.name}")
+    if seen.changed:
+        why = f"{record.name} does not run on {record.target.name} as it should"
+        return ServiceStatus(record, "bring-back", why)
+    return ServiceStatus(record, "bring-back", f"{record.name} was claimed, and nothing else of it was changed")
+
+
+def status(sought: Sought, move: str = "") -> list[ServiceStatus]:
+    """The moves of services that have not ended, or the one that is named. Changes nothing."""
+    with SwarmJournal.open(sought.state) as journal:
+        return [_status(record, sought, journal) for record in _records(journal, sought, move)]
+
+
+def history(sought: Sought, *, limit: int = 50) -> list[ServiceEntry]:
+    """The moves of services that this machine began last, newest first."""
+    with SwarmJournal.open(sought.state) as journal:
+        return journal.service_history(limit)
+
+
+def recover(
+    sought: Sought,
+    move: str = "",
+    *,
+    only_back: bool = False,
+    agreed: Callable[[ServiceStatus], bool] = lambda _: True,
+    listener: Listener | None = None,
+) -> list[ServiceStatus]:
+    """End what was cut off, all of it or the move that is named, and return what was done. Twice changes nothing more.
+
+    Raises:
+        PreflightError: `agreed` said no, or `only_back` was asked for and the service has arrived.
+        NeedsRecoveryError: it is under way, the manager cannot be reached, or Ctrl-C came.
+        TransshipError: of the action that failed; then it may be called again.
+
+    """
+    recorder = Recorder(listeners=[] if listener is None else [listener])
+    done = []
+    with SwarmJournal.open(sought.state) as journal, _in_order():
+        for record in _records(journal, sought, move):
+            found = _status(record, sought, journal)
+            if found.would == "wait" and not move:
+                continue
+            _refuse(found, agreed, only_back=only_back)
+            with journal.at_work(record.id), recorder.phase(found.would, found.why):
+                _carry_out(found, sought, journal, recorder)
+            done.append(found)
+    return done
+
+
+def _status(record: ServiceMove, sought: Sought, journal: SwarmJournal) -> ServiceStatus:
+    try:
+        with journal.at_work(record.id), connections(_reach(record, sought)) as connected:
+            return decide(record, _see(record, connected))
+    except LockedError as error:
+        return ServiceStatus(record, "wait", str(error))
+    except (HostError, StepError) as error:
+        return ServiceStatus(record, "unreachable", str(error))
+
+
+def _see(record: ServiceMove, connected: Connections) -> ServiceSeen:
+    try:
+        service = Service.read(connected.swarm.service(record.service))
+    except NotFoundError:
+        return ServiceSeen(present=False)
+    holder = claimed_by(service)
+    if holder is None or holder.id != record.id:
+        return ServiceSeen(present=True)
+    pinned = bool(record.pins) and set(record.pins) <= set(service.constraints)
+    drained = record.method == "drain" and is_drained_by(connected.swarm, record)
+    goal = Goal(record.expected, frozenset(record.goal))
+    return ServiceSeen(
+        present=True,
+        claimed=True,
+        changed=pinned or drained or service.spec.get("Mode") != record.before.mode,
+        arrived=is_at(connected.swarm, record, goal),
+    )
+
+
+def _refuse(found: ServiceStatus, agreed: Callable[[ServiceStatus], bool], *, only_back: bool) -> None:
+    record = found.record
+    if found.would in {"wait", "unreachable"}:
+        raise NeedsRecoveryError(
+            f"the move {record.id} of {record.name}: {found.why}",
+            hint="when that has changed, transship recover goes on; Swarm itself goes on with what it was told",
+        )
+    if only_back and found.would == "finish":
+        raise PreflightError(
+            f"{record.name} runs on {record.target.name} already",
+            hint=f"transship recover {record.id}, then transship swarm move {record.name} --to {record.source.name}",
+        )
+    if found.would != "forget" and not agreed(found):
+        raise PreflightError(f"nobody agreed to recover the move {record.id}; nothing was touched", hint="--yes")
+
+
+def _carry_out(found: ServiceStatus, sought: Sought, journal: SwarmJournal, recorder: Recorder) -> None:
+    record, outcome = found.record, "rolled-back"
+    with connections(_reach(record, sought)) as connected:
+        if found.would == "finish":
+            finish(connected.swarm, record)
+            outcome = "moved"
+        elif found.would == "bring-back":
+            go_back(connected.swarm, record, _WAY_BACK_S)
+        if found.would != "finish" and record.made != Made():
+            withdraw(record, connected.open(record.target.address), recorder)
+    journal.save_service(replace(record, stage="ended", outcome=outcome, detail=found.why))
+
+
+def _records(journal: SwarmJournal, sought: Sought, move: str) -> list[ServiceMove]:
+    """Those that were begun here, and those that the labels of services tell of, where managers are named."""
+    if move:
+        here = journal.find_service(move)
+        if here is not None:
+            return [here.record] if here.record.stage != "ended" else []
+    records = {} if move else {each.record.id: each.record for each in journal.open_services()}
+    for address in sought.at:
+        for told in _labelled(address, sought):
+            if told.id.startswith(move):
+                records.setdefault(told.id, replace(told, manager=address))
+    return list(records.values())
+
+
+def _labelled(address: str, sought: Sought) -> Iterator[ServiceMove]:
+    """The records that the services of a manager have. A host that is none has none."""
+    with connections(Reach(address, ssh_config=sought.ssh_config)) as connected:
+        try:
+            services = connected.swarm.services()
+        except StepError:
+            return
+        for each in services:
+            told = claimed_by(Service.read(each))
+            if told is not None:
+                yield told
+
+
+def _reach(record: ServiceMove, sought: Sought) -> Reach:
+    return Reach(record.manager, ssh_config=sought.ssh_config, state=sought.state)
+
+
+@contextmanager
+def _in_order() -> Iterator[None]:
+    """Ctrl-C ends it in order: what is locked is let go."""
+    with first_interrupt_only():
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            raise NeedsRecoveryError("interrupted", hint="transship recover goes on from there") from error

@@ -1,0 +1,135 @@
+"""Waiting for Swarm: until a service's tasks are where they shall be."""
+
+import threading
+import time
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from transship.errors import HostError, UnhealthyError
+from transship.swarm.base import Swarm
+from transship.swarm.model import Service, Task
+from transship.swarm.timeline import Sightings
+
+POLL_S = 0.025
+PENDING_S = 3.0
+"""How long a task may find no node before that is taken for final."""
+
+_HALTED = {"paused", "rollback_started", "rollback_paused", "rollback_completed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """`count` tasks run on these nodes, and none elsewhere."""
+
+    count: int
+    nodes: frozenset[str]
+
+
+@dataclass
+class Watch:
+    """Looks at a service's tasks again and again. `known` are those that were there before the change.
+
+    A manager that cannot be reached for a moment is asked again, until the deadline of the wait.
+    """
+
+    swarm: Swarm
+    service: str
+    known: frozenset[str]
+    sightings: Sightings = field(init=False)
+    _pending: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sightings = Sightings(self.known)
+
+    def arrive(self, goal: Goal, timeout_s: float, *, patient: bool = False) -> None:
+        """Wait until the goal is reached; `patient`: in spite of tasks that fail, which Swarm tries again.
+
+        Raises `UnhealthyError` where a new task fails or finds no node, Swarm gives the update up, or time is over, and
+        `HostError` where the manager is out of reach at the end of that time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                tasks, service = self._look()
+                if _reached(tasks, goal):
+                    return
+                if not patient:
+                    self._refuse(tasks, service)
+                if time.monotonic() > deadline:
+                    raise UnhealthyError(
+                        f"{service.name} does not run as it should after {timeout_s:g} s: {describe(tasks)}",
+                        hint="docker service ps tells why; a longer --timeout may help",
+                    )
+            except HostError:
+                if time.monotonic() > deadline:
+                    raise
+            threading.Event().wait(POLL_S)
+
+    def reached(self, goal: Goal) -> bool:
+        """Whether the goal is reached right now. Raises `HostError` where the manager is out of reach."""
+        return _reached(self._look()[0], goal)
+
+    def stay(self, goal: Goal, seconds: float) -> None:
+        """See that the tasks stay where they are for a while. Raises `UnhealthyError` where one does not."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            tasks, service = self._look()
+            self._refuse(tasks, service)
+            if not _reached(tasks, goal):
+                raise UnhealthyError(f"{service.name} did not stay up on its new node: {describe(tasks)}")
+            threading.Event().wait(POLL_S)
+
+    def settle(self, timeout_s: float) -> None:
+        """Wait until Swarm has watched the new tasks for as long as the service wants.
+
+        Raises `UnhealthyError` where one of them fails meanwhile.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                tasks, service = self._look()
+                if service.update_state != "updating":
+                    self._refuse(tasks, service)
+                    return
+                self._refuse(tasks, service)
+                if time.monotonic() > deadline:
+                    raise UnhealthyError(f"Swarm still updates {service.name} after {timeout_s:g} s")
+            except HostError:
+                if time.monotonic() > deadline:
+                    raise
+            threading.Event().wait(POLL_S)
+
+    def _look(self) -> tuple[list[Task], Service]:
+        tasks = [Task.read(each) for each in self.swarm.tasks(self.service)]
+        service = Service.read(self.swarm.service(self.service))
+        self.sightings.note(tasks)
+        return tasks, service
+
+    def _refuse(self, tasks: Iterable[Task], service: Service) -> None:
+        """Raise what keeps a new task from running for good."""
+        for task in tasks:
+            if task.id in self.known:
+                continue
+            if task.state in {"failed", "rejected"} or (task.ended and task.wanted):
+                raise UnhealthyError(
+                    f"a task of {service.name} {task.state} on its new node: {task.error or task.message}",
+                    hint="docker service ps --no-trunc and the node's log tell more",
+                )
+            if task.state == "pending" and task.wanted and task.error:
+                if time.monotonic() - self._pending.setdefault(task.id, time.monotonic()) > PENDING_S:
+                    raise UnhealthyError(f"Swarm finds no node for {service.name}: {task.error}")
+            else:
+                self._pending.pop(task.id, None)
+        if service.update_state in _HALTED:
+            raise UnhealthyError(f"Swarm has given the update of {service.name} up: {service.update_message}")
+
+
+def _reached(tasks: Collection[Task], goal: Goal) -> bool:
+    alive = [task for task in tasks if not task.ended and (task.wanted or task.node)]
+    return len(alive) == goal.count and all(task.running and task.wanted and task.node in goal.nodes for task in alive)
+
+
+def describe(tasks: Iterable[Task]) -> str:
+    """What state the tasks are in, for a person."""
+    said = [f"{task.state} ({task.error})" if task.error else task.state for task in tasks if task.wanted]
+    return ", ".join(said) or "no task"

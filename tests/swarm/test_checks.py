@@ -1,0 +1,150 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.swarm.told import H1, H2, H3, host_seen, node, route, seen, service, task
+from transship.errors import PreflightError
+from transship.swarm.checks import check
+from transship.swarm.model import Service
+from transship.swarm.options import SwarmOptions
+from transship.swarm.record import CLAIM
+from transship.swarm.route import find_route
+from transship.swarm.seen import SwarmSeen
+
+ALWAYS = {"update-settings", "drain-order", "image-asked"}
+PLAIN = SwarmOptions()
+FIRST = SwarmOptions(start_first=True)
+DRAIN = SwarmOptions(method="drain")
+VOLUME: dict[str, Any] = {"container": {"Mounts": [{"Type": "volume", "Source": "data", "Target": "/data"}]}}
+HOST_PORT: dict[str, Any] = {"EndpointSpec": {"Ports": [{"PublishedPort": 80, "TargetPort": 80, "PublishMode": "host"}]}}
+
+
+def codes(swarm: SwarmSeen, options: SwarmOptions | None = None) -> dict[str, str]:
+    """The findings' codes and severities, without what is always said."""
+    found = check(swarm, route(swarm), options or SwarmOptions())
+    for each in found:
+        assert each.message
+        assert each.hint or each.severity != "error"
+    return {each.code: each.severity for each in found if each.code not in ALWAYS}
+
+
+def test_nothing_is_found_in_the_way_of_a_plain_service() -> None:
+    assert codes(seen()) == {}
+
+
+def with_hosts(**there: Any) -> SwarmSeen:
+    known = host_seen(volumes={"data": {"Name": "data"}})
+    return seen(service(**VOLUME), hosts={H2.id: known, H3.id: replace(host_seen(), **there)})
+
+
+def replicas(count: int) -> Service:
+    return service(replicas=count)
+
+
+def mounting(**mount: Any) -> SwarmSeen:
+    return seen(service(container={"Mounts": [mount]}))
+
+
+def both_publish() -> SwarmSeen:
+    tasks = (task("t1", "h2"), task("o", "h3", of="other"))
+    return seen(service(**HOST_PORT), service("other", **HOST_PORT), tasks=tasks)
+
+
+def spread(*where: str) -> SwarmSeen:
+    return seen(replicas(len(where)), tasks=tuple(task(f"t{number}", name) for number, name in enumerate(where)))
+
+
+NFS = {"DriverConfig": {"Name": "local", "Options": {"type": "nfs"}}}
+ARM = {"Placement": {"Platforms": [{"Architecture": "arm64", "OS": "linux"}]}}
+LARGE = {"Resources": {"Reservations": {"MemoryBytes": 1 << 31}}}
+INGRESS: dict[str, Any] = {"EndpointSpec": {"Ports": [{"PublishedPort": 80, "TargetPort": 80}]}}
+STUCK = {"volume-stays": "error", "drain-anywhere": "error"}
+
+CASES: list[tuple[Callable[[], SwarmSeen], SwarmOptions, dict[str, str]]] = [
+    (lambda: seen(service(Labels={CLAIM: "x"})), PLAIN, {"move-under-way": "error"}),
+    (lambda: seen(replace(service(), update_state="updating")), PLAIN, {"update-under-way": "error"}),
+    (lambda: seen(replace(service(), update_state="paused")), PLAIN, {"update-paused": "warning"}),
+    (lambda: seen(target=node("h3", availability="pause")), PLAIN, {"node-unavailable": "error"}),
+    (lambda: seen(target=node("h3", state="down")), PLAIN, {"node-unavailable": "error"}),
+    (lambda: seen(service(constraints=("node.labels.disk==ssd",))), PLAIN, {"constraint": "error"}),
+    (lambda: seen(service(constraints=("node.hostname==h2",))), PLAIN, {"pin-replaced": "note"}),
+    (lambda: seen(service(template=ARM)), PLAIN, {"platform": "error"}),
+    (lambda: seen(service(template=LARGE)), PLAIN, {"no-room": "error"}),
+    (both_publish, PLAIN, {"port-taken": "error"}),
+    (lambda: seen(service(**HOST_PORT), hosts={H3.id: host_seen(published=frozenset({"80/tcp"}))}),
+     PLAIN, {"port-taken": "error"}),
+    (lambda: seen(service(**INGRESS), hosts={H3.id: host_seen(ipvs=False)}), PLAIN, {"no-ipvs": "warning"}),
+    (seen, SwarmOptions(image="pull"), {"image-pulled": "note"}),
+    (lambda: seen(service(**VOLUME)), PLAIN, {"volume-unreached": "error"}),
+    (with_hosts, PLAIN, {}),
+    (lambda: with_hosts(volumes={"data": {}}, sizes={"data": 5}), PLAIN, {"occupied-volume": "error"}),
+    (lambda: with_hosts(volumes={"data": {}}, sizes={"data": 0}), PLAIN, {}),
+    (lambda: with_hosts(users={"data": ("db",)}), PLAIN, {"volume-in-use": "error"}),
+    (lambda: with_hosts(facts=replace(host_seen().facts, root_access="none")), PLAIN, {"no-agent": "error"}),
+    (lambda: seen(service(**VOLUME)), DRAIN, STUCK),
+    (lambda: mounting(Type="bind", Source="/srv", Target="/srv"), PLAIN, {"bind-mount": "error"}),
+    (lambda: mounting(Type="bind", Source="/srv", Target="/srv"), SwarmOptions(binds="expect"), {}),
+    (lambda: mounting(Type="volume", Target="/data"), PLAIN, {"volume-nameless": "warning"}),
+    (lambda: mounting(Type="tmpfs", Target="/t"), PLAIN, {"tmpfs-mount": "note"}),
+    (lambda: mounting(Type="volume", Source="n", Target="/n", VolumeOptions=NFS), PLAIN, {"remote-volume": "note"}),
+    (lambda: mounting(Type="bind", Source="/srv", Target="/srv"), FIRST,
+     {"bind-mount": "error", "start-first-data": "error"}),
+    (lambda: seen(service()), FIRST, {"two-at-once": "note"}),
+    (lambda: seen(service()), DRAIN, {"drain-anywhere": "error"}),
+    (lambda: seen(service(constraints=("node.role==worker",))), DRAIN, {}),
+    (lambda: spread("h2", "h2", "h1"), PLAIN, {"spread": "error"}),
+    (lambda: spread("h2", "h1"), PLAIN, {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("swarm", "options", "found"), CASES, ids=[" ".join(case[2]) or "nothing" for case in CASES])
+def test_each_trap_is_found(swarm: Callable[[], SwarmSeen], options: SwarmOptions, found: dict[str, str]) -> None:
+    assert codes(swarm(), options) == found
+
+
+def test_a_drain_names_every_service_that_it_touches() -> None:
+    others: tuple[dict[str, Any], ...] = (
+        {"name": "everywhere", "Mode": {"Global": {}}},
+        {"name": "database", **VOLUME},
+        {"name": "stuck", "constraints": ("node.hostname==h2",)},
+        {"name": "free"},
+        {"name": "elsewhere"},
+    )
+    tasks = [task("t1", "h2"), *(task(each["name"], "h2", of=each["name"]) for each in others[:-1])]
+    tasks.append(task("e", "h1", of="elsewhere"))
+    swarm = seen(service(constraints=("node.role==worker",)), *(service(**each) for each in others), tasks=tuple(tasks))
+    found = {
+        each.message.split()[0]: each.code for each in check(swarm, route(swarm), DRAIN) if each.code != "drain-order"
+    }
+    assert found == {
+        "everywhere": "drain-global",
+        "database": "drain-volume",
+        "stuck": "drain-stops",
+        "free": "drain-moves",
+    }
+
+
+def refusal(swarm: SwarmSeen, options: SwarmOptions | None = None) -> str:
+    with pytest.raises(PreflightError) as caught:
+        find_route(swarm, options or SwarmOptions())
+    return str(caught.value)
+
+
+def test_what_cannot_be_moved_is_refused_with_the_reason() -> None:
+    assert "is global" in refusal(seen(service(Mode={"Global": {}})))
+    assert "is a job" in refusal(seen(service(Mode={"ReplicatedJob": {}})))
+    assert "shall have 2 tasks, and 1 of them run" in refusal(seen(replicas(2)))
+    assert "run on h3 already" in refusal(seen(tasks=(task("t1", "h3"),)))
+    two = seen(replicas(2), tasks=(task("a", "h2"), task("b", "h1")))
+    assert "runs on several nodes: h2, h1" in refusal(two)
+    assert "has no task on a node h3" in refusal(two, SwarmOptions(source="h3"))
+
+
+def test_the_tasks_of_one_node_or_of_all_are_chosen() -> None:
+    two = seen(replicas(2), tasks=(task("a", "h2"), task("b", "h1")))
+    one = find_route(two, SwarmOptions(source="h2"))
+    assert ([each.id for each in one.tasks], one.source, one.goal) == (["a"], H2, (H3, H1))
+    every = find_route(two, SwarmOptions(everything=True))
+    assert ([each.id for each in every.tasks], every.goal, every.home) == (["a", "b"], (H3,), (H2, H1))
