@@ -169,14 +169,14 @@ def made(tmp_path: Path) -> Iterator[Callable[[str], tuple[Run, ...]]]:
 
 
 def test_a_run_that_fails_is_a_result_and_disturbs_no_other(made: Callable[[str], tuple[Run, ...]]) -> None:
-    """Docker cannot restore a checkpoint into a network of its own."""
+    """Docker cannot checkpoint what a client is talking to, and could not restore it into a network of its own."""
     runs = made(ONE.format(timeout_s=60) + '[[strategy]]\nname = "docker-checkpoint"\n')
     by_method = {run.cell.method: run for run in runs}
     assert by_method["sync"].outcome == "moved"
     failed = by_method["docker-checkpoint"]
     assert failed.outcome == "failed"
-    assert "docker start" in failed.reason
-    assert next(phase.failed for phase in failed.phases if phase.name == "start")
+    assert "Cannot checkpoint container" in failed.reason
+    assert [phase.name for phase in failed.phases if phase.failed] == ["stop"]
 
 
 def test_a_run_that_takes_too_long_is_ended_and_stored(made: Callable[[str], tuple[Run, ...]]) -> None:

@@ -79,10 +79,10 @@ def _killed(process: "subprocess.Popen[bytes]") -> resource.struct_rusage:
 def _read(answer: bytes, words: str) -> Answer:
     try:
         return decode(Answer, loads(answer))
-    except MalformedError:
+    except MalformedError as error:
         lines = [line.strip() for line in words.splitlines() if line.strip()]
-        said = lines[-1] if lines else "it said nothing"
-        return Answer.refused(f"the process of the move ended without an answer: {said}", Events())
+        why = lines[-1] if lines else str(error)
+        return Answer.refused(f"the process of the move ended without an answer: {why}", Events())
 
 
 def measures(ended: Ended, hosts: Mapping[str, Usage], link_bytes: int | None, minimum_bytes: int | None) -> Measures:

@@ -30,8 +30,6 @@ _UNDO_S = 45.0
 """How long undoing may take once nobody waits for the move any more."""
 
 _PROGRESS_S = 0.25
-_PLACES = 4
-"""Of seconds: a tenth of a millisecond."""
 
 
 class Notes:
@@ -51,7 +49,7 @@ class Notes:
     def columns(self) -> Events:
         rows = self._rows
         return Events(
-            tuple(round(row.at, _PLACES) for row in rows),
+            tuple(_seconds(row.at) for row in rows),
             tuple(row.kind for row in rows),
             tuple(row.phase for row in rows),
             tuple(row.bytes for row in rows),
@@ -83,9 +81,9 @@ def _answer(result: MoveResult, notes: Notes, reason: str) -> Answer:
     return Answer(
         moved=result.outcome == "moved",
         reason=reason,
-        total_s=round(result.total_s, _PLACES),
-        engine_downtime_s=round(result.downtime_s, _PLACES),
-        client_downtime_s=None if result.client is None else round(result.client.downtime_s, _PLACES),
+        total_s=_seconds(result.total_s),
+        engine_downtime_s=_seconds(result.downtime_s),
+        client_downtime_s=None if result.client is None else _seconds(result.client.downtime_s),
         by_class={kind: Bytes(each.logical, each.wire) for kind, each in result.bytes.items()},
         phases=_rows(result.phases),
         rounds=_rounds(result.rounds),
@@ -113,9 +111,9 @@ def _by_hand(job: Job) -> Answer:
     return Answer(
         moved=not reason,
         reason=reason,
-        total_s=round(total_s, _PLACES),
-        engine_downtime_s=round(downtime(tuple(recorder.phases)), _PLACES),
-        client_downtime_s=round(prober.report().downtime_s, _PLACES),
+        total_s=_seconds(total_s),
+        engine_downtime_s=_seconds(downtime(tuple(recorder.phases))),
+        client_downtime_s=_seconds(prober.report().downtime_s),
         by_class={},
         phases=_rows(recorder.phases),
         rounds=(),
@@ -125,10 +123,15 @@ def _by_hand(job: Job) -> Answer:
     )
 
 
+def _seconds(value: float) -> float:
+    """To a tenth of a millisecond; a sum of nothing is a whole number, and becomes none here."""
+    return round(float(value), 4)
+
+
 def _rows(phases: Sequence[PhaseRecord]) -> tuple[PhaseRow, ...]:
     """In the order of their begins."""
     return tuple(
-        PhaseRow(each.name, round(each.start_s, _PLACES), round(each.seconds, _PLACES), each.bytes, each.failed)
+        PhaseRow(each.name, _seconds(each.start_s), _seconds(each.seconds), each.bytes, each.failed)
         for each in sorted(phases, key=lambda each: each.start_s)
     )
 
@@ -147,7 +150,7 @@ def _rounds(rounds: Sequence[Mapping[str, Any]]) -> tuple[RoundRow, ...]:
                 files=each["files"],
                 bytes_logical=each["bytes_logical"],
                 bytes_wire=each["bytes_wire"],
-                seconds=round(float(each["seconds"]), _PLACES),
+                seconds=_seconds(each["seconds"]),
             )
         )
     return tuple(rows)
