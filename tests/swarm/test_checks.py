@@ -18,7 +18,8 @@ PLAIN = SwarmOptions()
 FIRST = SwarmOptions(start_first=True)
 DRAIN = SwarmOptions(method="drain")
 VOLUME: dict[str, Any] = {"container": {"Mounts": [{"Type": "volume", "Source": "data", "Target": "/data"}]}}
-HOST_PORT: dict[str, Any] = {"EndpointSpec": {"Ports": [{"PublishedPort": 80, "TargetPort": 80, "PublishMode": "host"}]}}
+PUBLISHED = {"PublishedPort": 80, "TargetPort": 80, "PublishMode": "host"}
+HOST_PORT: dict[str, Any] = {"EndpointSpec": {"Ports": [PUBLISHED]}}
 
 
 def codes(swarm: SwarmSeen, options: SwarmOptions | None = None) -> dict[str, str]:

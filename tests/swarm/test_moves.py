@@ -1,0 +1,159 @@
+"""Services move between the nodes of a real swarm."""
+
+import pytest
+
+from tests.swarm.conftest import PORT, SERVES, Cluster, wait_for
+from transship.swarm.record import CLAIM, PIN
+
+pytestmark = pytest.mark.lab
+
+PROBE = ("--probe", f"http:{PORT}/")
+
+
+def test_a_constraint_brings_a_service_to_a_node_and_unpin_takes_it_away_again(cluster: Cluster) -> None:
+    cluster.web()
+    before = cluster.spec("web")
+    done = cluster.move("web", "h3", *PROBE)
+    assert done.code == 0, done.err
+    assert cluster.nodes_of("web") == ["h3"]
+    after = cluster.spec("web")
+    (pin,) = set(after["TaskTemplate"]["Placement"]["Constraints"]) - {"node.role==worker"}
+    assert pin.startswith("node.id==")
+    assert set(after["Labels"]) == {PIN}
+    assert after["UpdateConfig"] == before["UpdateConfig"]
+    spans = {each["name"]: each for each in done.result["spans"]}
+    assert {"stop", "start", "monitor"} <= spans.keys()
+    assert spans["monitor"]["seconds"] >= 4.5
+    assert done.result["client"]["answers"]["h3"] > 0
+
+    task = cluster.h1.output(["docker", "service", "ps", "-q", "--filter", "desired-state=running", "web"])
+    assert cluster.transship("swarm", "unpin", "web", *cluster.reach[:2]).code == 0
+    assert cluster.spec("web")["TaskTemplate"]["Placement"]["Constraints"] == ["node.role==worker"]
+    assert cluster.spec("web")["Labels"] == {}
+    assert task == cluster.h1.output(["docker", "service", "ps", "-q", "--filter", "desired-state=running", "web"])
+
+
+def test_start_first_fails_no_request_and_the_update_settings_come_back(cluster: Cluster) -> None:
+    cluster.create(
+        "web",
+        f"mkdir -p /www; echo here > /www/index.html; {SERVES}",
+        *("--publish", f"mode=host,target=80,published={PORT}", "--update-delay", "20s"),
+        *("--update-failure-action", "rollback"),
+    )
+    (source,) = cluster.nodes_of("web")
+    before = cluster.spec("web")
+    done = cluster.move("web", "h3" if source == "h2" else "h2", "--fast", "--start-first", "--unpin", *PROBE)
+    assert done.code == 0, done.err
+    assert done.result["client"]["outages"] == []
+    assert done.result["gap_s"] < 0
+    assert cluster.spec("web") == before
+    assert cluster.nodes_of("web") != [source]
+
+
+def test_a_drain_moves_it_and_the_node_comes_back(cluster: Cluster) -> None:
+    cluster.create("web", SERVES, "--publish", f"mode=host,target=80,published={PORT}")
+    (source,) = cluster.nodes_of("web")
+    target = "h3" if source == "h2" else "h2"
+    cluster.create("neighbour", SERVES, "--constraint", f"node.hostname=={source}")
+    before = cluster.spec("web")
+    refused = cluster.move("web", target, "--method", "drain")
+    assert refused.code == 3
+    assert "neighbour can run nowhere else" in refused.err
+    assert cluster.spec("web") == before
+
+    done = cluster.move("web", target, "--method", "drain", "--yes")
+    assert done.code == 0, done.err
+    assert cluster.nodes_of("web") == [target]
+    node = cluster.lab.hosts[source]
+    assert cluster.availability(node) == ("active", {})
+    assert cluster.spec("web") == before
+    wait_for(lambda: cluster.nodes_of("neighbour") == [source])
+
+
+def test_a_task_that_does_not_come_up_leads_back_and_what_was_brought_goes(cluster: Cluster) -> None:
+    picky = f"test $NODE = h2 || exit 3; {SERVES}"
+    cluster.create("web", picky, "--constraint", "node.hostname==h2", "--env", "NODE={{.Node.Hostname}}",
+                   "--mount", "type=volume,source=data,target=/data")  # fmt: skip
+    before = cluster.spec("web")
+    done = cluster.move("web", "h3")
+    assert done.code == 4, done.err
+    assert "non-zero exit (3)" in done.err
+    assert cluster.spec("web") == before
+    assert cluster.nodes_of("web") == ["h2"]
+    assert cluster.h3.output(["docker", "volume", "ls", "-q"]).split() == []
+    assert cluster.h3.output(["docker", "image", "ls", "-q"]).split() == []
+
+
+def test_a_volume_of_200_megabytes_comes_along(cluster: Cluster) -> None:
+    writes = "trap 'exit 0' TERM; while :; do date +%s%N > /data/now; sleep 0.05 & wait $!; done"
+    cluster.create("db", writes, "--constraint", "node.hostname==h2", "--mount", "type=volume,source=data,target=/data")
+    blob = "/var/lib/docker/volumes/data/_data/blob"
+    cluster.h2.output(["dd", "if=/dev/urandom", f"of={blob}", "bs=1M", "count=200"])
+    digest = cluster.h2.output(["sha256sum", blob])
+    done = cluster.move("db", "h3", "--verify", "full")
+    assert done.code == 0, done.err
+    assert cluster.nodes_of("db") == ["h3"]
+    assert cluster.h3.output(["sha256sum", blob]) == digest
+    assert "volume data (full)" in done.result["verified"]
+    assert done.result["bytes"]["volumes"] >= 200 << 20
+    back = cluster.move("db", "h2", "--replace-data", "--yes")
+    assert back.code == 0, back.err
+    assert back.result["bytes"]["volumes"] < 50 << 20
+
+
+def test_the_image_is_there_before_swarm_needs_it(cluster: Cluster) -> None:
+    image = cluster.lab.push(cluster.h1, cluster.lab.load_synthetic(cluster.h1, "own:1", [8]))
+    options = ("--detach", "--name", "web", "--constraint", "node.hostname==h2")
+    cluster.h1.output(["docker", "service", "create", *options, image, "sleep", "1000"])
+    wait_for(lambda: cluster.nodes_of("web") == ["h2"])
+    named = cluster.spec("web")["TaskTemplate"]["ContainerSpec"]["Image"]
+    assert "@sha256:" in named
+    done = cluster.move("web", "h3", "--fast")
+    assert done.code == 0, done.err
+    assert done.result["bytes"]["image"] > 8_000_000
+    phases = {each["name"]: each["start_s"] for each in done.result["phases"]}
+    assert phases["digest"] < phases["change"], "the node's own look for it finds it there"
+    assert named.partition("@")[2] in cluster.h3.output(["docker", "image", "ls", "--digests"])
+
+
+def test_the_tasks_of_one_node_move_and_the_others_stay(cluster: Cluster) -> None:
+    cluster.lab.load(cluster.h3, "busybox")
+    cluster.create("web", SERVES, "--replicas", "2", "--replicas-max-per-node", "1")
+    running = ("docker", "service", "ps", "--filter", "desired-state=running", "--filter", "node=h2", "-q", "web")
+    stays = cluster.h1.output(list(running))
+    assert cluster.move("web", "h1", "--from", "h3").code == 3, "a constraint for workers excludes the manager"
+    cluster.h1.output(["docker", "service", "update", "--detach", "--constraint-rm", "node.role==worker", "web"])
+    wait_for(lambda: cluster.nodes_of("web") == ["h2", "h3"] or cluster.nodes_of("web") == ["h3", "h2"])
+    done = cluster.move("web", "h1", "--from", "h3", "--fast")
+    assert done.code == 0, done.err
+    assert sorted(cluster.nodes_of("web")) == ["h1", "h2"]
+    assert cluster.h1.output(list(running)) == stays
+
+
+def test_what_cannot_be_is_refused_and_nothing_is_touched(cluster: Cluster) -> None:
+    cluster.web()
+    before = cluster.spec("web")
+    worker = ("--manager", cluster.address(cluster.h2))
+    asked = {
+        "is a worker of the swarm": ("swarm", "move", "web", "--to", "h3", *worker),
+        "has no service 'nothing'": ("swarm", "move", "nothing", "--to", "h3", *cluster.reach),
+        "has no node 'h9'": ("swarm", "move", "web", "--to", "h9", *cluster.reach),
+        "is not the node h3": ("swarm", "move", "web", "--to", "h3", *cluster.reach, "--at",
+                               f"h3={cluster.address(cluster.h1)}"),
+        "run on h2 already": ("swarm", "move", "web", "--to", "h2", *cluster.reach),
+        "no move has left a constraint": ("swarm", "unpin", "web", *cluster.reach[:2]),
+    }  # fmt: skip
+    for reason, words in asked.items():
+        done = cluster.transship(*words)
+        assert (done.code, reason in done.err) == (3, True), done.err
+    assert cluster.transship("swarm", "move", "web", "--to", "h3", "--method", "drain", "--fast").code == 2
+    assert cluster.spec("web") == before
+
+
+def test_a_service_that_somebody_else_claims_or_changes_is_left_alone(cluster: Cluster) -> None:
+    cluster.web()
+    cluster.h1.output(["docker", "service", "update", "--detach", "--label-add", f"{CLAIM}=somebody", "web"])
+    done = cluster.move("web", "h3")
+    assert done.code == 3
+    assert "a move of it is under way" in done.err
+    assert cluster.spec("web")["Labels"] == {CLAIM: "somebody"}

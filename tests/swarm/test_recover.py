@@ -1,0 +1,94 @@
+"""A coordinator that is killed, and a manager that is lost."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.swarm.conftest import SERVES, Cluster
+from transship.swarm.record import CLAIM
+
+pytestmark = pytest.mark.lab
+
+VOLUME = ("--mount", "type=volume,source=data,target=/data")
+HOME = ("--constraint", "node.hostname==h2")
+
+
+def recovered(cluster: Cluster, *words: str) -> list[dict[str, str]]:
+    done = cluster.transship("recover", "--yes", "--json", *words)
+    assert done.code == 0, done.err
+    found: list[dict[str, str]] = done.result["services"]
+    return found
+
+
+@pytest.mark.parametrize("phase", ["round-1", "stop", "last-round", "change"])
+def test_a_killed_coordinator_is_recovered(cluster: Cluster, phase: str) -> None:
+    cluster.create("db", SERVES, *HOME, *VOLUME)
+    cluster.h2.output(["sh", "-c", "echo kept > /var/lib/docker/volumes/data/_data/kept"])
+    before = cluster.spec("db")
+    cluster.kill_at(phase, "db", "h3")
+    assert CLAIM in cluster.spec("db")["Labels"]
+    (told,) = json.loads(cluster.transship("status", "--json").out.splitlines()[-1])["services"]
+    assert told["service"] == "db"
+    refused = cluster.move("db", "h3")
+    assert refused.code == 3
+    assert "was cut off" in refused.err
+
+    (done,) = recovered(cluster)
+    (where,) = cluster.nodes_of("db")
+    if done["would"] == "finish":
+        assert where == "h3"
+        assert cluster.h3.output(["cat", "/var/lib/docker/volumes/data/_data/kept"]) == "kept\n"
+    else:
+        assert (done["would"], where) == ("bring-back", "h2")
+        assert cluster.spec("db") == before
+        assert cluster.h3.output(["docker", "volume", "ls", "-q"]).split() == []
+    assert CLAIM not in cluster.spec("db")["Labels"]
+    assert recovered(cluster) == []
+
+
+def test_another_machine_goes_by_the_label(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.create("web", SERVES, *HOME)
+    before = cluster.spec("web")
+    cluster.kill_at("arrive", "web", "h3", "--timeout", "60s")
+    elsewhere = ("--state-dir", str(tmp_path / "elsewhere"))
+    with cluster.start(*elsewhere, "recover", "--yes", "--host", cluster.address(cluster.h1)) as process:
+        process.communicate(timeout=120)
+    assert process.returncode == 0
+    after = cluster.spec("web")
+    assert CLAIM not in after["Labels"]
+    assert (cluster.nodes_of("web") == ["h2"]) == (after == before)
+
+
+def test_a_drain_that_was_cut_off_gives_the_node_back(cluster: Cluster) -> None:
+    cluster.create("web", SERVES)
+    (source,) = cluster.nodes_of("web")
+    target = "h3" if source == "h2" else "h2"
+    before = cluster.spec("web")
+    cluster.kill_at("arrive", "web", target, "--method", "drain")
+    recovered(cluster)
+    assert cluster.availability(cluster.lab.hosts[source]) == ("active", {})
+    assert cluster.spec("web") == before
+    assert len(cluster.nodes_of("web")) == 1
+
+
+def test_a_lost_manager_is_said_and_recovered_when_it_is_back(cluster: Cluster) -> None:
+    cluster.create("db", SERVES, *HOME, *VOLUME)
+    before = cluster.spec("db")
+    move = cluster.start("swarm", "move", "db", "--to", "h3", *cluster.reach, "--timeout", "5s")
+    with move:
+        assert move.stderr is not None
+        for line in move.stderr:
+            if line.strip().startswith("stop:"):
+                break
+        cluster.h1.cut()
+        said = move.stderr.read()
+    try:
+        assert move.returncode == 6, said
+        assert "could not be led back" in said
+    finally:
+        cluster.h1.mend()
+    (done,) = recovered(cluster)
+    assert done["would"] == "bring-back"
+    assert cluster.spec("db") == before
+    assert cluster.nodes_of("db") == ["h2"]
