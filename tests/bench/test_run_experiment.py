@@ -2,7 +2,6 @@ import csv
 import io
 import os
 import random
-import signal
 import subprocess
 import sys
 import threading
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.lab
 SHORT = """
 name = "short"
 seed = 1
-repetitions = 2
+repetitions = 3
 cache = ["cold", "warm"]
 timeout_s = 60
 
@@ -64,7 +63,7 @@ name = "sync"
 
 """
 KILLS = 10
-LONGEST_S = 25.0
+LONGEST_S = 15.0
 
 
 def bench(*words: str) -> "subprocess.Popen[str]":
@@ -198,22 +197,22 @@ def test_killed_again_and_again_every_run_is_made_once(tmp_path: Path) -> None:
     dice = random.Random(seed := os.environ["TRANSSHIP_SEED"])  # noqa: S311
     matrix, folder = tmp_path / "short.toml", tmp_path / "results"
     matrix.write_text(SHORT)
-    words = ["run", str(matrix), "--out", str(folder)]
+    words, kills = ["run", str(matrix), "--out", str(folder)], 0
     try:
-        for number in range(KILLS):
+        while kills < KILLS:
             process = bench(*words)
-            with_lab = number % 3 == 2
-            until = dice.uniform(0.5, LONGEST_S)
-            over = _ends_within(process, until)
+            if _ends_within(process, dice.uniform(0.5, LONGEST_S)):
+                break
             process.kill()
-            _, _, err = ended(process)
-            assert not over or process.returncode in {0, -signal.SIGKILL}, f"seed {seed}, kill {number}: {err}"
-            if with_lab:
+            ended(process)
+            if kills % 3 == 2:
                 _kill_hosts(lab_name(folder))
+            kills += 1
             if (folder / "matrix.toml").exists():
                 words = ["resume", str(folder)]
-        code, _, err = ended(bench(*words))
-        assert code == 0, f"seed {seed}: {err}"
+        assert kills > 1
+        code, _, err = ended(bench(*words), 900.0)
+        assert code == 0, f"seed {seed}, {kills} kills: {err}"
     finally:
         take_down(lab_name(folder))
     found = ResultFolder.open(folder)

@@ -50,10 +50,16 @@ def test_the_same_environment_is_stored_once(folder: ResultFolder) -> None:
 
 
 def test_what_was_being_written_is_no_result(folder: ResultFolder) -> None:
-    (folder.path / "runs" / f"{a_run().name}.json.part").write_text('{"form')
-    assert folder.runs() == ()
     folder.keep(a_run())
+    (folder.path / "runs" / f"{a_run(2).name}.json.part").write_text('{"form')
     assert folder.runs() == (a_run(),)
+    folder.keep(a_run(2))
+    assert folder.runs() == (a_run(), a_run(2))
+
+
+def test_a_folder_that_was_being_begun_is_begun_again(tmp_path: Path) -> None:
+    (tmp_path / "matrix.toml.part").write_text("nam")
+    assert ResultFolder.create(tmp_path, "name").matrix == "name"
 
 
 def test_a_result_under_another_name_is_refused(folder: ResultFolder) -> None:

@@ -37,10 +37,8 @@ class ResultFolder:
         """Begin a folder. Raises `ResultError` where something is already."""
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
+            if any(each.suffix != _DRAFT for each in path.iterdir()):
                 raise ResultError(f"{path} is not empty", hint=f"transship bench resume {path}, or take another folder")
-            for name in (RUNS, ENVIRONMENTS):
-                (path / name).mkdir()
             _write(path / MATRIX, matrix)
         except OSError as error:
             raise ResultError(f"{path} cannot hold an experiment: {error.strerror}") from error
@@ -49,7 +47,7 @@ class ResultFolder:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Find a folder. Raises `ResultError` where there is no experiment."""
-        if not (path / MATRIX).is_file() or not (path / RUNS).is_dir():
+        if not (path / MATRIX).is_file():
             raise ResultError(f"{path} holds no experiment", hint="transship bench run MATRIX --out FOLDER begins one")
         return cls(path)
 
@@ -125,6 +123,7 @@ class ResultFolder:
         if file.exists():
             raise ResultError(f"{file} is there already, and results are never replaced")
         try:
+            file.parent.mkdir(exist_ok=True)
             _write(file, text)
         except OSError as error:
             raise ResultError(
