@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from . import resumption
 from .docker_api import UnavailableError
 from .faults import AgentError
 
@@ -24,6 +25,7 @@ PATIENCE_S = 3600.0
 
 _AGAIN_S = 0.5
 _LAST_S = 1.0
+_SANDBOX_S = 20.0
 
 
 class Rescue:
@@ -53,16 +55,27 @@ class Rescue:
 
     def bring_back(self) -> None:
         """The source may have been told to stop, or to freeze: it serves again."""
+        if self._migration.memory:
+            resumption.let_go(self._migration)
         self._insist(self._settle)
         self._insist(self._source_serves)
+        if self._migration.memory:
+            self._insist(lambda: resumption.speak(self._docker, self._migration))
         self._note("restored", f"the coordinator was lost {_now()}; the source serves again")
 
     def put_aside(self) -> None:
         """The source must not run again: if it stands still, its name says that it has moved."""
         self._insist(self._rename)
 
+    def leave_network(self) -> None:
+        """The target has an address for what will not come: it gives that up."""
+        if self._migration.memory and self._migration.sandbox:
+            self._insist(lambda: self._docker.stop(self._migration.sandbox, _SANDBOX_S))
+
     def go_forward(self) -> None:
         """Only the target may run: it does."""
+        if self._migration.memory:
+            self._insist(lambda: resumption.complete(self._docker, self._migration))
         self._insist(self._target_serves)
         self._note("forward", f"the coordinator was lost {_now()}; the target was told to serve")
 
@@ -128,5 +141,7 @@ _ACTIONS: dict[tuple[str, str], Callable[[Rescue], None]] = {
     ("source", "stopping"): Rescue.bring_back,
     ("source", "released"): Rescue.put_aside,
     ("source", "committed"): Rescue.put_aside,
+    ("target", "fenced"): Rescue.leave_network,
+    ("target", "stopping"): Rescue.leave_network,
     ("target", "released"): Rescue.go_forward,
 }

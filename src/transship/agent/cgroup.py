@@ -24,16 +24,27 @@ def kill(container: str, pid: int) -> int:
 
 def kill_all(container: str) -> int:
     """Send SIGKILL to all processes of a container, and to CRIU where it restores them; returns how many there are."""
-    found: set[int] = set()
-    for folder, _, names in os.walk(_ROOT):
-        if container in folder and "cgroup.procs" in names:
-            with open(f"{folder}/cgroup.procs", encoding="ascii") as file:
-                found.update(map(int, file))
+    found = _named(container)
     found |= _restorers(found)
     for each in found:
         with suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
     return len(found)
+
+
+def has_processes(container: str) -> bool:
+    """Whether a container has any, also one that is just being restored."""
+    return bool(_named(container))
+
+
+def _named(container: str) -> set[int]:
+    """The processes in control groups that are named after the container."""
+    found: set[int] = set()
+    for folder, _, names in os.walk(_ROOT):
+        if container in folder and "cgroup.procs" in names:
+            with suppress(FileNotFoundError), open(f"{folder}/cgroup.procs", encoding="ascii") as file:
+                found.update(map(int, file))
+    return found
 
 
 def _restorers(processes: set[int]) -> set[int]:

@@ -7,6 +7,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import dumping
 from .faults import AgentError
 
 if TYPE_CHECKING:
@@ -25,17 +26,25 @@ _TRACE_WORDS = 200
 
 
 class Container(NamedTuple):
-    """What a dump must know of a container. `terminal`: it has one, which Docker holds the other end of."""
+    """What a dump must know of a container.
+
+    `terminal`: it has one, which Docker holds the other end of. `established`: its connections go on elsewhere.
+    """
 
     id: str
     pid: int
     terminal: bool
+    established: bool
 
 
 def dump(container: Container, folder: MemoryFolder, options: Sequence[str]) -> None:
     """Write the images of a container, which goes on as it was, frozen if it was frozen. Raises `AgentError`."""
     words = dump_command(container, folder, options)
-    done = run(words, configuration=configuration_path(folder.path))
+    handle = dumping.begin(folder.path)
+    try:
+        done = run(words, configuration=configuration_path(folder.path), keep=[handle])
+    finally:
+        os.close(handle)
     if done.returncode:
         log = os.path.join(folder.part("work"), "dump.log")
         raise AgentError(f"CRIU cannot dump it: {complaint(log) or _last_line(done)}", "ECRIU")
@@ -48,10 +57,14 @@ def dump_command(container: Container, folder: MemoryFolder, options: Sequence[s
     """
     namespace = os.stat(f"/proc/{container.pid}/ns/net").st_ino
     with open(configuration_path(folder.path), "w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in [*options, f"external net[{namespace}]:{_NETWORK_KEY}"])
+        # Nobody has accepted those in flight: they are refused with the others that are closed.
+        closed = [] if container.established else ["tcp-close", "skip-in-flight"]
+        lines = [*options, *closed, f"external net[{namespace}]:{_NETWORK_KEY}"]
+        file.writelines(f"{line}\n" for line in lines)
     return [
-        "runc", "--root", _runc_root(container.id), "checkpoint", "--leave-running", "--tcp-established",
+        "runc", "--root", _runc_root(container.id), "checkpoint", "--leave-running",
         "--file-locks", *(["--shell-job"] if container.terminal else []),
+        *(["--tcp-established"] if container.established else []),
         "--image-path", folder.part("images"), "--work-path", folder.part("work"), container.id,
     ]  # fmt: skip
 
@@ -76,10 +89,14 @@ def supports(feature: str) -> bool:
     return run(["criu", "check", "--feature", feature]).returncode == 0
 
 
-def run(argv: Sequence[str], *, configuration: str = "") -> subprocess.CompletedProcess[bytes]:
-    """Run a program; `configuration` is a file that CRIU reads as its own."""
+def run(
+    argv: Sequence[str], *, configuration: str = "", keep: Sequence[int] = ()
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program; `configuration` is a file that CRIU reads as its own, the files in `keep` stay open."""
     try:
-        return subprocess.run(list(argv), env=environment(configuration), capture_output=True, check=False)
+        return subprocess.run(
+            list(argv), env=environment(configuration), capture_output=True, check=False, pass_fds=keep
+        )
     except FileNotFoundError:
         return subprocess.CompletedProcess(list(argv), _MISSING, b"", f"{argv[0]} is not installed".encode())
 

@@ -61,6 +61,10 @@ class Docker:
     def set_restart_policy(self, container: str, policy: dict[str, Any]) -> None:
         self._call("POST", f"/containers/{container}/update", {"RestartPolicy": policy})
 
+    def root(self) -> str:
+        """Where it keeps its data."""
+        return str(self._object("GET", "/info").get("DockerRootDir", ""))
+
     def daemon(self) -> str:
         """The daemon's own id."""
         return str(self._object("GET", "/info").get("ID", ""))

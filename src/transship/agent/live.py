@@ -7,11 +7,12 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import cgroup, compress, control, criu, criu_images, memory_stream, private_network
+from . import cgroup, compress, control, criu, criu_images, docker_api, memory_stream, private_network, resumption
 from .containerd_copies import remove_copies
 from .faults import ProtocolError
 from .frames import RECORDS, REPLY, Frame, encode, write_all
 from .memory_folder import MemoryFolder, path_of, remove_tree, sweep
+from .migration_record import read
 from .netns import ACTIONS, Namespace
 from .page_service import PageService
 from .page_source import PageSource
@@ -49,9 +50,13 @@ class Live:
             "serve": self._serve,
             "keep": self._keep,
             "served": self._served,
-            "given": self._given,
             "pages": self._pages,
             "complaint": self._complaint,
+            "let_go": self._let_go,
+            "speak": self._speak,
+            "complete": self._complete,
+            "give_up": self._give_up,
+            "clear": self._clear,
             "wipe": self._wipe,
         }
 
@@ -101,9 +106,12 @@ class Live:
     def _dump(self, request: dict[str, Any]) -> dict[str, Any]:
         """Write the images of `container` (its id), whose first process is `pid`; `terminal`: it has one.
 
-        `lazily`: all but the pages, which are given to the one who asks for them later.
+        `established`: with its connections, which are closed in the images otherwise. `lazily`: all but the pages,
+        which are given to the one who asks for them later.
         """
-        container = criu.Container(_id(request["container"]), request["pid"], bool(request["terminal"]))
+        container = criu.Container(
+            _id(request["container"]), request["pid"], bool(request["terminal"]), bool(request["established"])
+        )
         folder = self._made()
         if request["lazily"]:
             self._source = PageSource(container, folder, request["options"])
@@ -155,22 +163,44 @@ class Live:
         return {}
 
     def _keep(self, _request: dict[str, Any]) -> dict[str, Any]:
-        """The restored process runs: from here on its pages are served also when this agent is lost."""
+        """A restore begins: from here on its pages are served also when this agent is lost."""
         self._serving().keep()
         return {}
 
-    def _served(self, _request: dict[str, Any]) -> dict[str, Any]:
-        """Wait until all pages have been delivered; the images are wiped by then."""
-        self._serving().wait()
-        self._service = None
+    def _served(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Whether `all` pages have been delivered, which is waited for `seconds`; the images are wiped by then."""
+        done = self._serving().is_done(float(request["seconds"]))
+        if done:
+            self._service = None
+        return {"all": done}
+
+    def _let_go(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Here is the source of the `record`: see resumption.py, as for the four that follow."""
+        resumption.let_go(read(request["record"]))
         return {}
 
-    def _given(self, _request: dict[str, Any]) -> dict[str, Any]:
-        """Wait until all pages have been given."""
-        if self._source is None:
-            raise ProtocolError("no pages are being given")
-        self._source.wait()
-        self._source = None
+    def _speak(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Here is the source of the `record`, which runs again."""
+        migration = read(request["record"])
+        resumption.speak(docker_api.find(migration.source_daemon), migration)
+        return {}
+
+    def _complete(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Here is the target of the `record`, which shall serve."""
+        migration = read(request["record"])
+        resumption.complete(docker_api.find(migration.target_daemon), migration)
+        return {}
+
+    def _give_up(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Here is the target of the `record`, which shall not serve."""
+        migration = read(request["record"])
+        resumption.give_up(docker_api.find(migration.target_daemon), migration)
+        return {}
+
+    def _clear(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Here is the target of the `record`, of which nothing shall be left."""
+        migration = read(request["record"])
+        resumption.clear(docker_api.find(migration.target_daemon), migration)
         return {}
 
     def _pages(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -57,6 +57,21 @@ def sweep() -> None:
             _sweep(names)
 
 
+def has_images(name: str) -> bool:
+    """Whether somebody still lives on the images in the folder of that name."""
+    try:
+        handle = os.open(path_of(name), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.path.exists(os.path.join(path_of(name), "images"))
+    finally:
+        os.close(handle)
+    return False
+
+
 @contextmanager
 def _nobody_else_in() -> Iterator[list[str]]:
     """Keep other agents from making folders or removing them, and say which there are."""

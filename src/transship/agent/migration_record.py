@@ -14,6 +14,8 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _POLICIES = ("", "no", "always", "unless-stopped", "on-failure")
+_MEMORY = ("", "copied", "following")
+_FOLDER = re.compile(r"[0-9a-f]{8,32}")
 _MOST_RETRIES = 1 << 31
 _LONGEST_TEXT = 4096
 
@@ -27,6 +29,10 @@ class Migration(NamedTuple):
     """The source's container id."""
     target: str
     """The target's container id; empty until it was made."""
+    sandbox: str
+    """The id of the container that has the target's network; empty where there is none of its own."""
+    memory: str
+    """In which order memory moves: empty where it does not."""
     running: bool
     freeze: bool
     restart_policy: dict[str, Any]
@@ -50,6 +56,8 @@ def read(record: Any) -> Migration:
         stage=record["stage"],
         source=_matching(record, "container_id", _CONTAINER_ID),
         target=_matching(_object(record, "made"), "container", _CONTAINER_ID, may_lack=True),
+        sandbox=_matching(_object(record, "made"), "sandbox", _CONTAINER_ID, may_lack=True),
+        memory=_memory(record),
         running=_flag(record, "running"),
         freeze=_flag(record, "freeze"),
         restart_policy={"Name": policy.get("Name") or "no", "MaximumRetryCount": retries},
@@ -64,6 +72,14 @@ def migration_id(value: Any) -> str:
     """A migration's id, which is also part of a file's name. Raises `AgentError`."""
     _need(isinstance(value, str) and _ID.fullmatch(value), "its id is not one of a migration")
     return str(value)
+
+
+def _memory(record: dict[str, Any]) -> str:
+    found = _text(record, "memory")
+    _need(found in _MEMORY, "its memory moves in no order that there is")
+    # The folder of its images is called as the migration.
+    _need(not found or _FOLDER.fullmatch(_text(record, "id")), "its id is none of a migration that moves memory")
+    return found
 
 
 def _is_count(value: Any) -> bool:

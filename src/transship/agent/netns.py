@@ -6,18 +6,20 @@ file's program there, from the archive that the agent runs from, ahead of the mo
 
 from __future__ import annotations
 
-import errno
 import socket
 import struct
 import subprocess
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import offspring, rtnetlink
 from .criu import environment
 from .faults import AgentError
 
-_DELETE_QDISC, _NEW_QDISC, _GET_LINK, _GET_ADDRESS = 37, 36, 18, 22
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_NEW_QDISC, _DELETE_QDISC, _GET_QDISC, _GET_LINK, _GET_ADDRESS = 36, 37, 38, 18, 22
 _REFUSALS = {
     "iptables": (
         ("-p", "tcp", "--tcp-flags", "RST", "RST"),
@@ -33,7 +35,8 @@ _LINK = struct.Struct("=BBHiII")
 _ADDRESS = struct.Struct("=BBBBi")
 _KIND, _OPTIONS = 1, 2
 _ROOT = 0xFFFFFFFF
-_HANDLE = 0x7A580000
+_HANDLE, _HANDLE_MASK = 0x7A000000, 0xFF00FFFF
+_RETRIES, _RETRIES_MASK = "/proc/sys/net/ipv4/tcp_retries2", 0xFF
 _ONE_BYTE = struct.pack("=I", 1)
 _LOOPBACK = 0x8
 _LINK_ADDRESS, _ADDRESS_LOCAL, _ADDRESS_OWN = 1, 2, 1
@@ -46,7 +49,7 @@ _ALL_NODES = "ff02::1"
 _ADVERTISEMENT = struct.Struct("!BBHI16sBB6s")
 _OVERRIDE = 0x20000000
 _IPV4_BYTES = 4
-_NOT_MUTED = (errno.ENOENT, errno.EINVAL)
+_NO_RULE = 1
 
 
 class Interface(NamedTuple):
@@ -99,7 +102,7 @@ def hush() -> None:
 
 
 def unhush() -> None:
-    """Take back what `hush` did."""
+    """Take back what `hush` did. Where nothing was held back nothing happens."""
     _firewall("-D")
 
 
@@ -107,35 +110,64 @@ def _firewall(action: str) -> None:
     """With Docker's own tool: it writes what this kernel understands, and is there wherever Docker has networks."""
     for program, refusals in _REFUSALS.items():
         for refusal in refusals:
-            words = [program, "-w", "5", action, "OUTPUT", *refusal, "-j", "DROP"]
-            done = subprocess.run(words, env=environment(), capture_output=True, check=False)
-            if done.returncode:
+            done = _rule(program, action, refusal)
+            if done.returncode and not (action == "-D" and _rule(program, "-C", refusal).returncode == _NO_RULE):
                 said = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
                 raise AgentError(f"refusals cannot be held back: {said}")
+
+
+def _rule(program: str, action: str, refusal: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+    words = [program, "-w", "5", action, "OUTPUT", *refusal, "-j", "DROP"]
+    return subprocess.run(words, env=environment(), capture_output=True, check=False)
 
 
 def mute() -> None:
     """Let no packet leave, ARP included, whatever is sent. To a sender it looks like a full queue, so TCP keeps it.
 
-    What arrives still arrives: it is answered when `speak` comes, here or where the processes are by then.
+    What arrives still arrives: it is answered when `speak` comes, here or where the processes are by then. The kernel
+    tries twice a second, and gives a connection up after so many tries: as many as it can count to are allowed.
     """
     options = rtnetlink.attribute(_KIND, b"bfifo\0") + rtnetlink.attribute(_OPTIONS, _ONE_BYTE)
     with rtnetlink.connect() as netlink:
+        muted = _muted(netlink)
+        retries = next((handle >> 16 & _RETRIES_MASK for handle in muted.values()), _retries())
         for interface in interfaces(netlink):
-            body = _TRAFFIC.pack(socket.AF_UNSPEC, 0, 0, interface.number, _HANDLE, _ROOT, 0) + options
-            rtnetlink.change(netlink, _NEW_QDISC, rtnetlink.CREATE | rtnetlink.REPLACE, body, "the way out")
+            if interface.number not in muted:
+                handle = _HANDLE | retries << 16
+                body = _TRAFFIC.pack(socket.AF_UNSPEC, 0, 0, interface.number, handle, _ROOT, 0) + options
+                rtnetlink.change(netlink, _NEW_QDISC, rtnetlink.CREATE | rtnetlink.REPLACE, body, "the way out")
+    _allow_retries(_RETRIES_MASK)
 
 
 def speak() -> None:
     """Let packets leave again. Where nothing was muted nothing happens."""
     with rtnetlink.connect() as netlink:
-        for interface in interfaces(netlink):
-            body = _TRAFFIC.pack(socket.AF_UNSPEC, 0, 0, interface.number, _HANDLE, _ROOT, 0)
-            try:
-                rtnetlink.ask(netlink, _DELETE_QDISC, rtnetlink.REQUEST | rtnetlink.ACK, body)
-            except OSError as error:
-                if error.errno not in _NOT_MUTED:
-                    raise AgentError(f"the way out cannot be opened: {error.strerror}") from error
+        for number, handle in _muted(netlink).items():
+            body = _TRAFFIC.pack(socket.AF_UNSPEC, 0, 0, number, handle, _ROOT, 0)
+            rtnetlink.change(netlink, _DELETE_QDISC, 0, body, "the way out")
+            _allow_retries(handle >> 16 & _RETRIES_MASK)
+
+
+def _muted(netlink: socket.socket) -> dict[int, int]:
+    """The interfaces that are muted, by number; the handle of each one's queue says how often TCP tried before."""
+    found = {}
+    body = _TRAFFIC.pack(socket.AF_UNSPEC, 0, 0, 0, 0, 0, 0)
+    for queue in rtnetlink.ask(netlink, _GET_QDISC, rtnetlink.REQUEST | rtnetlink.DUMP, body):
+        _, _, _, number, handle, _, _ = _TRAFFIC.unpack_from(queue)
+        if handle & _HANDLE_MASK == _HANDLE:
+            found[number] = handle
+    return found
+
+
+def _retries() -> int:
+    """How often TCP sends something before it gives a connection up."""
+    with open(_RETRIES, encoding="ascii") as file:
+        return int(file.read())
+
+
+def _allow_retries(count: int) -> None:
+    with open(_RETRIES, "w", encoding="ascii") as file:
+        file.write(str(count))
 
 
 def announce() -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import offspring, private_network
-from .cgroup import kill_all
+from .cgroup import has_processes, kill_all
 from .criu import complaint, environment
 from .faults import AgentError
 from .memory_folder import remove_tree
@@ -23,12 +23,19 @@ if TYPE_CHECKING:
 _SOCKET = "lazy-pages.socket"
 _LOG = "lazy-pages.log"
 _READY_SECONDS = 30.0
-_KEEP = b"keep\n"
+_KEEP, _STOP = b"keep\n", b"stop\n"
 _REMOTE = "remote"
+_LOOK_S = 0.5
+_ALONE_S = 60.0
+"""How long pages are kept for a container that has no processes, when nobody is there to say what becomes of them."""
 
 
 class PageService:
-    """The service, from the agent's side. Until `keep` it ends with the agent, and the pages with it."""
+    """The service, from the agent's side. Until `keep` it ends with the agent, and the pages with it.
+
+    After that it ends when all pages are delivered, or by `stop`; where the agent is lost, also when the container has
+    no processes that could need them.
+    """
 
     def __init__(self, folder: MemoryFolder, container: str, *, remote: bool) -> None:
         """Start `criu lazy-pages` with the folder's images; `remote`: the pages come from the host of the dump.
@@ -37,6 +44,7 @@ class PageService:
 
         Raises `AgentError`.
         """
+        self._folder = folder.path
         self._process = offspring.start(
             "page_service",
             [folder.path, container, *([_REMOTE] if remote else [])],
@@ -53,13 +61,28 @@ class PageService:
             time.sleep(0.002)
 
     def keep(self) -> None:
-        """Let the service outlive the agent: the process that was restored lives on it."""
+        """Let the service outlive the agent: processes that are restored live on it."""
+        self._say(_KEEP)
+
+    def _say(self, word: bytes) -> None:
         with suppress(BrokenPipeError):  # it has delivered everything already
-            self._process.stdin.write(_KEEP)  # type: ignore[union-attr]
+            self._process.stdin.write(word)  # type: ignore[union-attr]
             self._process.stdin.flush()  # type: ignore[union-attr]
 
-    def wait(self) -> None:
-        """Wait until every page has been delivered. Raises `AgentError` where that failed."""
+    def is_done(self, patience: float) -> bool:
+        """Whether every page has been delivered, which is waited for so many seconds. Raises `AgentError`."""
+        deadline = time.monotonic() + patience
+        images = os.path.join(self._folder, "images")
+        # The service goes on for as long as it is held; without images it has nothing left to do.
+        while os.path.exists(images) and self._process.poll() is None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        self._end()
+        return True
+
+    def _end(self) -> None:
+        """Wait for its end. Raises `AgentError` where pages are missing."""
         _, said = self._process.communicate()
         if self._process.returncode:
             last = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
@@ -67,6 +90,7 @@ class PageService:
 
     def stop(self) -> str:
         """End the service at once, whoever lives on it; returns what it said last."""
+        self._say(_STOP)
         _, said = self._process.communicate()
         return said.decode("utf-8", "replace").strip().rpartition("\n")[2]
 
@@ -83,7 +107,7 @@ def run() -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    leash = threading.Thread(target=_leash, args=(process,), daemon=True)
+    leash = threading.Thread(target=_leash, args=(process, container), daemon=True)
     leash.start()
     status = process.wait()
     if status:
@@ -112,10 +136,16 @@ def _connection(work: str) -> list[str]:
     return ["--page-server", "--address", address, "--port", str(port)]
 
 
-def _leash(process: subprocess.Popen[bytes]) -> None:
-    """End the process where standard input ends without the word that keeps it."""
-    word = b""
+def _leash(process: subprocess.Popen[bytes], container: str) -> None:
+    """End the process where standard input ends without the word that keeps it, or nobody can need it any more."""
+    words = b""
     while part := os.read(0, len(_KEEP)):
-        word += part
-    if word != _KEEP:
-        process.kill()
+        words += part
+        if words.endswith(_STOP):
+            break
+    needed = time.monotonic()
+    while words == _KEEP and process.poll() is None and time.monotonic() - needed < _ALONE_S:
+        if has_processes(container):
+            needed = time.monotonic()
+        time.sleep(_LOOK_S)
+    process.kill()

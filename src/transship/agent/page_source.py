@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from . import criu, offspring, private_network
+from . import criu, dumping, offspring, private_network
 from .faults import AgentError
 
 if TYPE_CHECKING:
@@ -34,13 +35,6 @@ class PageSource:
             reason = criu.complaint(os.path.join(folder.part("work"), _LOG))
             raise AgentError(f"CRIU cannot dump it: {reason or said.decode('utf-8', 'replace').strip()}", "ECRIU")
 
-    def wait(self) -> None:
-        """Wait until every page has been given. Raises `AgentError` where that failed."""
-        self._process.wait()
-        _, said = self._process.communicate()
-        if self._process.returncode:
-            raise AgentError(f"not all pages were given: {said.decode('utf-8', 'replace').strip()}", "ECRIU")
-
     def stop(self) -> None:
         """End it at once. The container stays as it was before."""
         self._process.communicate()
@@ -51,6 +45,7 @@ def run() -> None:
     folder, words = sys.argv[1], sys.argv[2:]
     private_network.bring_up()
     ready, status = os.pipe()
+    handle = dumping.begin(folder)
     address = "{}:{}".format(*private_network.ADDRESS)
     process = subprocess.Popen(
         [*words[:-1], "--lazy-pages", "--page-server", address, "--status-fd", str(status), words[-1]],
@@ -58,15 +53,17 @@ def run() -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        pass_fds=[status],
+        pass_fds=[status, handle],
         start_new_session=True,
     )
     os.close(status)
     if os.read(ready, 1):
+        dumping.may_be_killed(handle, process.pid)
         listener = private_network.offer(os.path.join(folder, "work"))
-        os.write(1, _READY)
         threading.Thread(target=_leash, args=(process,), daemon=True).start()
         threading.Thread(target=_connect, args=(listener,), daemon=True).start()
+        with suppress(BrokenPipeError):  # the agent is gone, and so is the other end of the leash
+            os.write(1, _READY)
     _, said = process.communicate()
     if process.returncode:
         reason = criu.complaint(os.path.join(folder, "work", _LOG))
