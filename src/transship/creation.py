@@ -148,7 +148,8 @@ class CreateContainer:
 def _differing(move: Move, spec: ContainerSpec, *, flat: bool = False) -> tuple[Difference, ...]:
     """In what the target's container differs from what it shall be. Its restart policy comes with the start."""
     docker = move.target.docker
-    arrived = read_spec(docker, docker.inspect_container(move.made.container))
+    neighbours = docker.containers() if spec.network_mode.startswith("container:") else ()
+    arrived = read_spec(docker, docker.inspect_container(move.made.container), neighbours)
     chosen_there = (f"networks.{item.network.name}.network.ipam" for item in spec.networks if _is_free(item))
     allowed = ALLOWED_FLAT if flat else ALLOWED
     return differences(spec, arrived, ignore=(*allowed, "host_config.RestartPolicy", *chosen_there))

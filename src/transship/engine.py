@@ -15,6 +15,7 @@ from transship.errors import (
     TransshipError,
     UnreachableError,
 )
+from transship.plan.record import Record
 from transship.plan.steps import Move, Plan, Step
 from transship.undo import CLEANING_S, Patience, bring_back, clean_up
 
@@ -84,7 +85,7 @@ def _roll_back(move: Move, cause: BaseException) -> TransshipError:
             bring_back(move)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody must look
             return _needs_recovery(move, cause, error)
-        if untouched and move.made.copying and isinstance(cause, UnreachableError | LostError):
+        if untouched and _can_be_continued(move.custody.record) and isinstance(cause, UnreachableError | LostError):
             return _to_be_continued(move, cause)
         left_behind = clean_up(move.custody.record, move.target, move.target_root, move.recorder)
     as_before = "runs as before" if move.custody.record.running else "is as before"
@@ -97,6 +98,10 @@ def _roll_back(move: Move, cause: BaseException) -> TransshipError:
     move.custody.end("rolled-back", _reason(cause))
     hint = cause.hint if isinstance(cause, TransshipError) else ""
     return RolledBackError(f"{_reason(cause)}; all was undone, and {source}", hint=hint)
+
+
+def _can_be_continued(record: Record) -> bool:
+    return record.made.copying and not record.memory
 
 
 def _to_be_continued(move: Move, cause: TransshipError) -> TransshipError:

@@ -1,6 +1,7 @@
 """Ending what was cut off: both hosts are observed, `journal.recovery` decides, and here it is carried out."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from transship.errors import EndedError, HostError, NeedsRecoveryError, NotFoundError, UnhealthyError
@@ -18,7 +19,7 @@ from transship.lifecycle import ProveHealthy
 from transship.metrics.events import Recorder
 from transship.plan.record import Record, Stage
 from transship.transfer.frozen import kill_frozen
-from transship.undo import Patience, clean_up, find_arrived, restore_source, stop_target
+from transship.undo import Patience, ask, clean_up, find_arrived, restore_source, stop_target
 
 _HEALTH_S = 60.0
 _NEVER = "0001-01-01"
@@ -195,19 +196,30 @@ class _Hands:
             raise RuntimeError(f"a decision touches the {side}, which cannot be reached")
         return host
 
+    def _root(self, side: Side) -> RootAccess:
+        return self.sites[side].root or "none"
+
     def _stop_target(self) -> None:
         self.ledger.revoke()
-        stop_target(self._host("target").docker, self._arrived())
+        stop_target(self._host("target"), self._root("target"), self._arrived())
 
     def _restore(self, *, told_to_stop: bool) -> None:
         if self.sites["target"].host:
             self.ledger.revoke()
         self.ledger.reclaim()
-        restore_source(self._host("source").docker, self.record, told_to_stop=told_to_stop)
+        self._leave_network()
+        restore_source(self._host("source"), self._root("source"), self.record, told_to_stop=told_to_stop)
         self.ledger.settle()
 
+    def _leave_network(self) -> None:
+        """A target that has the address of what does not run there gives it up."""
+        target = self.sites["target"].host
+        if target and self.record.made.sandbox:
+            with suppress(NotFoundError):
+                target.docker.stop(self.record.made.sandbox, grace=0)
+
     def _clean_target(self) -> None:
-        host, root = self._host("target"), self.sites["target"].root or "none"
+        host, root = self._host("target"), self._root("target")
         if left := clean_up(self.record, host, root, self.recorder):
             raise NeedsRecoveryError(
                 f"the source serves, but this could not be removed from {host.name}: {', '.join(left)}",
@@ -222,14 +234,18 @@ class _Hands:
     def _start_target(self) -> None:
         self.ledger.advance("released")
         docker, container = self._host("target").docker, self._arrived().made.container
+        if self.record.made.sandbox:
+            docker.start(self.record.made.sandbox)
         if docker.inspect_container(container)["State"]["Paused"]:
             docker.unpause(container)
         else:
             docker.start(container)
 
     def _settle_target(self) -> None:
-        docker = self._host("target").docker
-        docker.set_restart_policy(self._arrived().made.container, self.record.restart_policy)
+        record = self._arrived()
+        if record.memory:
+            ask(self._host("target"), self._root("target"), "complete", record)
+        self._host("target").docker.set_restart_policy(record.made.container, record.restart_policy)
 
     def _prove_target(self) -> None:
         target, proof = self._host("target"), ProveHealthy(None, _HEALTH_S)
@@ -244,7 +260,7 @@ class _Hands:
     def _retire_source(self) -> None:
         host, record = self._host("source"), self.record
         if host.docker.inspect_container(record.container_id)["State"]["Paused"]:
-            with start_agent(host, self.sites["source"].root or "none") as agent:
+            with start_agent(host, self._root("source")) as agent:
                 kill_frozen(host.docker, lambda: agent, record.container_id)
         if record.retire == "remove":
             host.docker.remove_container(record.container_id)

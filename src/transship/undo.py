@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from transship.errors import ConflictError, HostError, NotFoundError, TransferError
+from transship.errors import CommandError, ConflictError, HostError, NotFoundError, TransferError
+from transship.hosts.agent import start_agent
 from transship.hosts.base import Docker, Host, Json
 from transship.hosts.facts import RootAccess
+from transship.journal.stored import to_json
+from transship.live.sandbox import LABEL, sandbox_name
 from transship.metrics.events import Recorder
 from transship.plan.record import Record
 from transship.plan.steps import Move
@@ -33,6 +36,8 @@ _AGAIN_S = 0.2
 
 _RETIRED = re.compile(r"\.moved-to\.[^/]*\.[0-9a-f]{8}$")
 """How the name ends that a migration gives to the container that it has moved away."""
+
+Resumption = Literal["let_go", "speak", "complete", "give_up", "clear"]
 
 Answer = TypeVar("Answer")
 
@@ -65,27 +70,56 @@ def bring_back(move: Move) -> None:
         return
     if record.stage in {"released", "committed", "forward"}:
         patiently(custody.revoke)
-        patiently(lambda: stop_target(move.target.docker, record))
+        patiently(lambda: stop_target(move.target, move.target_root, record))
+    elif record.made.sandbox:
+        # It may have the address already, but was never let start: if it cannot be told, the source comes back anyway.
+        with suppress(HostError, TransferError):
+            stop_target(move.target, move.target_root, record)
     # Where its keeper was quicker it serves, unless a request of ours arrived later than that: no second stop then.
     told_to_stop = not patiently(custody.reclaim) and record.stage != "fenced"
     with move.recorder.phase("restart", "the source serves again"):
-        patiently(lambda: restore_source(move.source.docker, record, told_to_stop=told_to_stop))
+        patiently(lambda: restore_source(move.source, move.source_root, record, told_to_stop=told_to_stop))
     patiently(custody.settle)
 
 
-def stop_target(docker: Docker, record: Record) -> None:
-    """Return when the target's container does not run, and will not start by itself."""
-    with suppress(NotFoundError):  # gone, so it does not run
-        docker.set_restart_policy(record.made.container, {"Name": "no"})
-        docker.stop(record.made.container, grace=0)
+def stop_target(target: Host, root: RootAccess, record: Record) -> None:
+    """Return when the target's container does not run, and will not start by itself.
+
+    Where it has taken over connections, nobody is told that they end: they may go on at the source.
+    """
+    docker, made = target.docker, record.made
+    if record.memory and _runs(docker, made.container):
+        with suppress(TransferError, CommandError):  # what matters is that it stops
+            ask(target, root, "give_up", record)
+    for container in filter(None, (made.container, made.sandbox)):
+        with suppress(NotFoundError):  # gone, so it does not run
+            docker.set_restart_policy(container, {"Name": "no"})
+            docker.stop(container, grace=0)
 
 
-def restore_source(docker: Docker, record: Record, *, told_to_stop: bool) -> None:
-    """The source runs as before, under its name and with its restart policy.
+def _runs(docker: Docker, container: str) -> bool:
+    try:
+        return bool(container) and bool(docker.inspect_container(container)["State"]["Running"])
+    except NotFoundError:
+        return False
+
+
+def ask(host: Host, root: RootAccess, do: Resumption, record: Record) -> None:
+    """Have an agent do on one host what memory that moves asks for: see agent/resumption.py.
+
+    Raises `TransferError`, and `CommandError` where no agent can be started.
+    """
+    with start_agent(host, root) as agent:
+        agent.call(do, record=dict(to_json(record)))
+
+
+def restore_source(source: Host, root: RootAccess, record: Record, *, told_to_stop: bool) -> None:
+    """The source runs as before, under its name and with its restart policy, and its connections go on.
 
     A stop or freeze that was cut off may still be under way: it is asked for again, which waits for its end.
     Raises `ConflictError` where another migration has retired it since: then the container serves elsewhere.
     """
+    docker = source.docker
     name = str(docker.inspect_container(record.container_id)["Name"]).removeprefix("/")
     if _RETIRED.search(name) and name not in {record.container, record.retired_name}:
         raise ConflictError(
@@ -93,6 +127,8 @@ def restore_source(docker: Docker, record: Record, *, told_to_stop: bool) -> Non
             hint="transship history, where that was begun, tells where it serves",
         )
     if record.running and told_to_stop:
+        if record.memory:
+            ask(source, root, "let_go", record)
         if record.freeze:
             _thaw(docker, record.container_id)
         else:
@@ -103,6 +139,8 @@ def restore_source(docker: Docker, record: Record, *, told_to_stop: bool) -> Non
         docker.unpause(record.container_id)
     elif record.running and not state["Running"]:
         docker.start(record.container_id)
+    if record.memory and told_to_stop:
+        ask(source, root, "speak", record)
     docker.set_restart_policy(record.container_id, record.restart_policy)
     if name != record.container:
         docker.rename(record.container_id, record.container)  # its keeper had given it a name that warns
@@ -132,7 +170,11 @@ def _removals(
     record: Record, target: Host, root: RootAccess, recorder: Recorder
 ) -> Iterator[tuple[str, Callable[[], None]]]:
     docker, made = target.docker, record.made
+    if record.memory and made.container:
+        yield "memory images", lambda: ask(target, root, "clear", record)
     yield f"the container {record.arriving}", lambda: remove_container(docker, record)
+    if made.sandboxing:
+        yield f"the sandbox of {record.arriving}", lambda: remove_sandbox(docker, record)
     if made.flat:
         yield f"the image {made.flat}", lambda: remove_flat(docker, recorder, made.flat)
     yield "the image", lambda: remove_image(docker, recorder, made)
@@ -158,6 +200,19 @@ def remove_container(docker: Docker, record: Record) -> None:
         return
     with suppress(NotFoundError):
         docker.remove_container(str(find_arrived(docker, record)["Id"]))
+
+
+def remove_sandbox(docker: Docker, record: Record) -> None:
+    """Remove the container that was to have the network, and its image. It is told as the other one is."""
+    made, name = record.made, sandbox_name(record.arriving)
+    with suppress(NotFoundError):
+        found = docker.inspect_container(made.sandbox or name)
+        is_ours = LABEL in (found["Config"].get("Labels") or {}) and found["State"]["Status"] == "created"
+        if made.sandbox or (is_ours and is_since(found["Created"], record.since)):
+            docker.remove_container(str(found["Id"]))
+    if made.sandbox_image:
+        with suppress(ConflictError):  # another sandbox was made of it since
+            docker.remove_image(made.sandbox_image)
 
 
 def find_arrived(docker: Docker, record: Record) -> Json:

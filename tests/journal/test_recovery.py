@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.journal.records import made, record
 from transship.journal.decision import NOTHING_TOLD, Action, Decision, Seen, Told
 from transship.journal.recovery import decide, explain
-from transship.plan.record import STAGES, Record, Stage
+from transship.plan.record import STAGES, Memory, Record, Stage
 
 AWAY = Seen(reachable=False)
 ABSENT = Seen(reachable=True)
@@ -118,8 +118,8 @@ def on_target(world: World, action: Action) -> World:
     return replace(world, target=replace(target, health="healthy"))
 
 
-def worlds(*, running: bool, told: Told) -> Iterator[World]:
-    basic = record(running=running, retire="remove")
+def worlds(*, running: bool, told: Told, memory: Memory = "") -> Iterator[World]:
+    basic = record(running=running, retire="remove", memory=memory)
     for here, on_target, stage in product(SOURCES, TARGETS, STAGES):
         for at_source, at_target in product(copies(here, told), copies(on_target, told)):
             source, target = replace(here, stage=at_source), replace(on_target, stage=at_target)
@@ -179,9 +179,11 @@ def settles(world: World) -> None:
 
 
 @pytest.mark.parametrize("told", TOLD, ids=str)
-@pytest.mark.parametrize("running", [True, False])
-def test_whatever_is_found_no_second_copy_starts_and_it_comes_to_an_end(told: Told, *, running: bool) -> None:
-    for world in worlds(running=running, told=told):
+@pytest.mark.parametrize(("running", "memory"), [(True, ""), (False, ""), (True, "following")])
+def test_whatever_is_found_no_second_copy_starts_and_it_comes_to_an_end(
+    told: Told, memory: Memory, *, running: bool
+) -> None:
+    for world in worlds(running=running, told=told, memory=memory):
         try:
             check(world)
         except AssertionError as error:
@@ -254,6 +256,24 @@ def test_from_the_journal_alone(stage: Stage, source: Seen, target: Seen, kind: 
 )
 def test_from_all_copies(stage: Stage, copies: tuple[Stage, Stage], source: Seen, target: Seen, kind: str) -> None:
     assert found(stage, source, target, copies=copies).kind == kind
+
+
+@pytest.mark.parametrize("memory", ["copied", "following"])
+def test_processes_that_ended_where_they_went_are_weighed_against_those_that_are_frozen(memory: Memory) -> None:
+    moved = record(stage="released", memory=memory)
+    question = decide(moved, FROZEN, STOPPED)
+    assert (question.kind, question.offers) == ("ask", ("--keep source", "--keep target"))
+    assert ("before all of its memory had come" in question.why) == (memory == "following")
+    assert decide(moved, FROZEN, STOPPED, Told(keep="source")).actions == ("restore-source", "clean-target", "end")
+    assert decide(moved, FROZEN, CREATED).kind == "bring-back"
+    assert decide(moved, STOPPED, STOPPED).kind == "finish"  # what was frozen has ended with its host
+    assert decide(moved, FROZEN, RUNS).actions[0] == "settle-target"
+
+
+def test_memory_that_has_not_all_come_is_told() -> None:
+    following = record(stage="released", memory="following")
+    assert explain(following, FROZEN, RUNS).endswith("and may lack memory that ssh://a has")
+    assert "lack" not in explain(replace(following, stage="committed"), FROZEN, RUNS)
 
 
 def test_who_is_at_work_is_waited_for_whatever_was_told() -> None:

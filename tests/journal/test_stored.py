@@ -33,6 +33,9 @@ things_made = st.builds(
     volumes=st.dictionaries(names, st.just("2026-11-22T12:00:02Z") | st.just(""), max_size=2),
     provided=st.lists(provided, max_size=2),
     container=docker_ids | st.just(""),
+    sandboxing=st.booleans(),
+    sandbox=docker_ids | st.just(""),
+    sandbox_image=st.sampled_from(["", "transship-sandbox:amd64-0123456789ab"]),
 )
 records = st.builds(
     lambda made, stage, detail, policy, **changes: record(
@@ -47,6 +50,7 @@ records = st.builds(
     container=names,
     running=st.booleans(),
     retire=st.sampled_from(["keep", "remove"]),
+    memory=st.sampled_from(["", "copied", "following"]),
 )
 
 
@@ -93,7 +97,9 @@ def test_anything_else_is_refused(text: object) -> None:
         from_text(text, "the file")
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "1" * 10_000, '"' + "x" * 2_000_000 + '"', "\ud800", '{"format": 2}'])
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "1" * 10_000, '"' + "x" * 2_000_000 + '"', "\ud800", '{"format": 1}', '{"format": 3}']
+)
 def test_what_is_too_deep_too_long_or_too_new_is_refused(text: str) -> None:
     with pytest.raises(JournalError):
         from_text(text, "the file")
@@ -106,6 +112,9 @@ def test_what_is_too_deep_too_long_or_too_new_is_refused(text: str) -> None:
         (("id",), ""),
         (("container_id",), "web"),
         (("made", "container"), "web; rm -rf /"),
+        (("made", "sandbox"), "web"),
+        (("made", "sandbox_image"), "web:1"),
+        (("memory",), "some"),
         (("made", "volumes"), ["../data"]),
         (("made", "networks"), {"front": "bridge"}),
         (("made", "provided", 0, "path"), "/srv/../etc"),
@@ -118,7 +127,7 @@ def test_what_is_too_deep_too_long_or_too_new_is_refused(text: str) -> None:
         (("restart_policy",), {"Name": "no", "Other": 1}),
         (("restart_policy",), {"MaximumRetryCount": -1}),
         (("stage",), "done"),
-        (("format",), 2),
+        (("format",), 1),
     ],
 )
 def test_a_record_that_means_harm_is_refused(path: tuple[Any, ...], value: Any) -> None:

@@ -227,6 +227,8 @@ def _both_complete(case: _Case) -> Decision:
         return _ask(case, _both_ran(case), ("source", "target"))
     if case.told.keep and case.here != "runs":
         return _ask(case, "Neither copy runs.", ("source", "target"))
+    if newer and case.record.memory and case.here == "frozen":
+        return _ask(case, _went_on(case), ("source", "target"))
     if newer:
         return _finish(case, f"{there} has run it already, and may have newer data than the source.")
     return _back(f"Both copies are complete, and {there} has not served yet.", _restoring(case), *_cleaning(case))
@@ -352,6 +354,15 @@ def _failing(case: _Case) -> str:
     )
 
 
+def _went_on(case: _Case) -> str:
+    record = case.record
+    came = "before all of its memory had come" if record.memory == "following" else "with its memory"
+    return (
+        f"{record.arriving} went on on {record.target.name} {came}, and has ended there. What it did there is left in "
+        f"its files only. {record.source.name} has the processes with all memory, frozen as they were before."
+    )
+
+
 def _both_ran(case: _Case) -> str:
     record = case.record
     return (
@@ -368,6 +379,8 @@ def explain(record: Record, source: Seen, target: Seen) -> str:
         return f"WARNING: two copies run, {record.container} on {here} and {record.arriving} on {there}"
     moved = case.owner in {"either", "target"} or record.outcome.startswith("moved")
     said = f"{record.container} {_STATE[case.here]} on {here}, {record.arriving} {_STATE[case.there]} on {there}"
+    if case.there == "runs" and record.memory == "following" and case.owner == "either":
+        said = f"{said}, and may lack memory that {here} has"
     if source.held or target.held:
         said = f"under way: {said}"
     if case.stages == {"ended"} and "unknown" not in {case.here, case.there}:

@@ -14,8 +14,16 @@ or has started the target. `ended`: nothing is left to do.
 StepEvent = Literal["intent", "done"]
 """What is written down of a step: before it is begun, and when it has come to a good end."""
 
+Memory = Literal["", "copied", "following"]
+"""Whether the processes go on with their memory, and in which order.
+
+Empty: they begin anew. `copied`: all of it is on the target before they go on there. `following`: they go on first, and
+until `committed` neither host has everything: what they have done since is on the target, in memory that may be
+incomplete, and what is still missing there is on the source, whose processes are frozen as they were.
+"""
+
 STAGES: tuple[Stage, ...] = get_args(Stage)
-FORMAT = 1
+FORMAT = 2
 """The version of a stored record. Another one is not read."""
 
 
@@ -60,6 +68,8 @@ class Made:
     the names that it was given there, `pulled` those under which it was pulled, `flat` the name of an image made from
     the container's filesystem. `copying`: data has begun to cross, which a second try can go on from. `revived` is the
     name that the container had before, where it is one of an earlier migration: it is given back, and nothing removed.
+    `sandbox` is the id of the container that has the network of one that moves with its memory (`sandboxing`: it is
+    about to be made), `sandbox_image` the name of its image, if it was not there.
     """
 
     image: str = ""
@@ -72,6 +82,9 @@ class Made:
     provided: list[Provided] = field(default_factory=list)
     creating: bool = False
     container: str = ""
+    sandboxing: bool = False
+    sandbox: str = ""
+    sandbox_image: str = ""
     copying: bool = False
     revived: str = ""
 
@@ -87,8 +100,8 @@ class Record:
     when nothing had been made there yet: what is older is not ours. `container_id` and `container` are the source's id
     and name, `arriving` is its name on the target. `restart_policy` is the one that the source had, `running` whether
     it ran, `freeze` whether it is frozen rather than stopped. `retire` says what becomes of it, `retired_name` what it
-    is then called. `returns` is the migration that this one goes back on, or empty. `outcome` and `detail` say how it
-    ended.
+    is then called. `memory` says whether the processes go on with theirs. `returns` is the migration that this one goes
+    back on, or empty. `outcome` and `detail` say how it ended.
     """
 
     id: str
@@ -108,6 +121,7 @@ class Record:
     target: End
     made: Made = field(default_factory=Made)
     stage: Stage = "preparing"
+    memory: Memory = ""
     returns: str = ""
     outcome: str = ""
     detail: str = ""

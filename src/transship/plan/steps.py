@@ -63,7 +63,7 @@ class Work:
 
     `agents` copy the trees that are open (`transfer.trees.Opened`); `heard` is told what the source's agent says
     meanwhile. `binds` says where the bind mounts lie (`transfer.binds.Place`). `manifest` is what was read of a
-    filesystem on its way.
+    filesystem on its way. `memory` has both sides of memory that moves (`live.memory.Memory`).
     """
 
     agents: Pair | None = None
@@ -71,6 +71,7 @@ class Work:
     trees: list[Any] = field(default_factory=list)
     binds: dict[str, Any] = field(default_factory=dict)
     manifest: dict[str, str] = field(default_factory=dict)
+    memory: Any = None
 
     @property
     def pair(self) -> Pair:
@@ -84,8 +85,9 @@ class Work:
 class Measured:
     """What was seen while a move ran.
 
-    `bytes` counts what crossed, by kind of data (`image`, `layer`, `volumes`, `binds`); `sizes` is what that came to on
-    the target, where it differs. `rounds` says what each round sent, `path` which way the data took, and why.
+    `bytes` counts what crossed, by kind of data (`image`, `layer`, `volumes`, `binds`, `memory`); `sizes` is what that
+    came to on the target, where it differs. `rounds` says what each round sent, `path` which way the data took, and
+    why.
     """
 
     bytes: dict[str, int] = field(default_factory=dict)
@@ -99,8 +101,8 @@ class Measured:
 class Move:
     """One move under way: its hosts, its clock, who has custody of the container, and what was seen.
 
-    `target_root` is how one becomes root on the target. `agreed` is asked about what shows only on the way. `resources`
-    are closed when the move ends, however it does.
+    `source_root` and `target_root` say how one becomes root there. `agreed` is asked about what shows only on the way.
+    `resources` are closed when the move ends, however it does.
     """
 
     source: Host
@@ -108,6 +110,7 @@ class Move:
     recorder: Recorder
     custody: Custody
     target_root: RootAccess = "none"
+    source_root: RootAccess = "none"
     agreed: Agreement = no_warnings
     work: Work = field(default_factory=Work)
     measured: Measured = field(default_factory=Measured)
