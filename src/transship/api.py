@@ -38,7 +38,7 @@ from transship.plan.predict import Model
 from transship.plan.recalibrate import pair, recalibrate
 from transship.plan.record import Record
 from transship.plan.steps import Move, Plan
-from transship.result import Bytes, MoveResult, Outcome, Side, downtime
+from transship.result import Bytes, MoveResult, Outcome, Side, downtime, memory_arrived
 from transship.strategies.choose import choose
 from transship.strategies.record import locks, new_record
 
@@ -155,7 +155,8 @@ def _move(
         made = _planned(seen, options, recorder, beginning.migration, journal)
         record = beginning.recorded(new_record(seen, options, made.strategy, (source, target), beginning.migration))
         ledger = Ledger(record, journal, _posts(seen, options, (source, target)), resumed=beginning.resumed)
-        under_way = Move(source, target, recorder, ledger, seen.target.root_access or "none", agreed)
+        source_root, target_root = (facts.root_access or "none" for facts in (seen.source, seen.target))
+        under_way = Move(source, target, recorder, ledger, target_root, source_root, agreed)
         prober = _prober(options, under_way)
         try:
             asked = time.monotonic()
@@ -283,6 +284,7 @@ def _result(
         rounds=tuple(data.rounds),
         path=data.path,
         predicted={} if made.advice is None else made.advice.prediction.to_json(),
+        memory_s=memory_arrived(phases),
         client=None if prober is None else prober.report(),
         error="" if error is None else str(error),
     )

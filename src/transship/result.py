@@ -35,7 +35,8 @@ class MoveResult:
 
     `downtime_s` is the engine's own measure: from the moment when the source is told to stop to the moment when the
     target was first seen to serve. `path` is the way of the data where agents moved it, and why, if another was asked
-    for. `client` is what the prober saw, where there was one. `predicted` is what the plan
+    for. `memory_s` is when all memory had arrived, in seconds from the begin, where memory moved: until then losing a
+    host would have lost it. `client` is what the prober saw, where there was one. `predicted` is what the plan
     said that it would take (`Prediction.to_json`), empty where there was no plan.
     """
 
@@ -55,12 +56,18 @@ class MoveResult:
     rounds: tuple[Mapping[str, Any], ...] = ()
     path: str = ""
     predicted: Mapping[str, Any] = field(default_factory=dict)
+    memory_s: float | None = None
     client: ProbeReport | None = None
     error: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The object of `move --json`."""
         return asdict(self)
+
+
+def memory_arrived(phases: tuple[PhaseRecord, ...]) -> float | None:
+    """When the last page had arrived, in seconds; none where none moved, or they never did."""
+    return next((_end(phase) for phase in phases if phase.name == "pages" and not phase.failed), None)
 
 
 def outage(phases: tuple[PhaseRecord, ...]) -> tuple[float, float] | None:

@@ -1,40 +1,44 @@
-"""What a test of live needs: a Redis with memory on an address that can move, and both sides of its move."""
+"""What a test of live needs: a Redis with memory on an address that can move, and what is seen of it on both hosts."""
 
 import secrets
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from transship.hosts.address import SshAddress
-from transship.hosts.agent import start_agent
-from transship.hosts.ssh import SshHost
-from transship.lab import HostOptions, Lab, LabOptions, Node
-from transship.live.sandbox import endpoints, moved_spec, sandbox_body, sandbox_name
-from transship.live.source import LiveSource
-from transship.live.target import LiveTarget, configuration_path
-from transship.observe import read_spec
-from transship.observe.source import api_version
-from transship.sandbox.image import provide
-from transship.spec.render import create_body
-from transship.transfer.relay import AgentPair
+from tests.faults.coordinating import Coordinator
+from tests.faults.coordinator import Job
+from tests.move.conftest import Hosts
+from transship.lab.node import Node
 
-# Of Debian's CRIU only that of sid reads TCP sockets on a kernel from 6.16 on.
-HOSTS = LabOptions(hosts=(HostOptions(suite="sid"), HostOptions(suite="sid")))
 NETWORK = "lan"
+LEFT = "find /run/transship-live -mindepth 1 2>/dev/null; find / -xdev -name '*.img' -not -path '/proc/*'; ls /tmp"
 
 
-@dataclass
-class Sides:
-    source: LiveSource
-    target: LiveTarget
-    pair: AgentPair
+@dataclass(frozen=True)
+class Redis:
+    """A Redis that runs on `h1`, called `cache`, with a file in its volume and one in its own filesystem."""
+
+    hosts: Hosts
+    address: str
+    keys: int
+    digests: tuple[str, ...]
+
+    @property
+    def host(self) -> Node:
+        """The host where it runs, which is one."""
+        (found,) = (node for node in (self.hosts.h1, self.hosts.h2) if runs(node))
+        return found
+
+    def is_whole(self) -> bool:
+        """Whether it has all keys that it began with, and the files."""
+        seen = self.host.output(["docker", "exec", "cache", "sha256sum", "/data/file", "/srv/file"])
+        count = int(self.host.output(["docker", "exec", "cache", "redis-cli", "dbsize"]))
+        return tuple(line.split()[0] for line in seen.splitlines()) == self.digests and count >= self.keys
 
 
-def macvlan(lab: Lab) -> str:
-    """Give every host the same network of the lab's own subnet, and return an address in it that nobody has."""
-    subnet = lab.nodes[0].address.rpartition(".")[0]
-    for node in lab.nodes:
+def macvlan(hosts: Hosts) -> str:
+    """Give both hosts the same network of the lab's own subnet, and return an address in it that nobody has."""
+    subnet = hosts.h1.address.rpartition(".")[0]
+    for node in (hosts.h1, hosts.h2):
         node.output(
             ["docker", "network", "create", "-d", "macvlan", "--subnet", f"{subnet}.0/24", "--gateway", f"{subnet}.1",
              "-o", "parent=eth0", NETWORK]
@@ -42,46 +46,53 @@ def macvlan(lab: Lab) -> str:
     return f"{subnet}.50"
 
 
-def run_redis(lab: Lab, node: Node, address: str, megabytes: int) -> None:
-    """Run a Redis that keeps nothing on disk and has `megabytes` of noise in memory.
+def run_redis(hosts: Hosts, megabytes: int, *options: str, address: str = "") -> Redis:
+    """Run a Redis with `megabytes` of noise in memory, which writes every command down in its volume.
 
     As root: on this machine root may not read the limits of other users' processes, which CRIU does.
     """
-    for each in lab.nodes:
-        lab.load(each, "redis")
-    node.output(
-        ["docker", "run", "-d", "--name", "cache", "--network", NETWORK, "--ip", address,
-         "--entrypoint", "redis-server", "redis", "--save", "", "--protected-mode", "no"]
+    options = options or ("--network", NETWORK, "--ip", address)
+    hosts.h1.output(
+        ["docker", "run", "-d", "--name", "cache", "--restart", "always", "-v", "data:/data", *options,
+         "--entrypoint", "redis-server", "redis", "--save", "", "--dir", "/data", "--protected-mode", "no"]
     )  # fmt: skip
-    node.output(["sh", "-c", "until docker exec cache redis-cli ping; do :; done"])
-    with socket.create_connection((address, 6379), timeout=30) as connection:
+    hosts.h1.output(["sh", "-c", "until docker exec cache redis-cli ping; do :; done"])
+    with socket.create_connection((address or hosts.h1.address, 6379), timeout=30) as connection:
         for number in range(megabytes * 16):
             value = secrets.token_bytes(65_536)
             connection.sendall(b"*3\r\n$3\r\nSET\r\n$8\r\n%08d\r\n$65536\r\n%s\r\n" % (number, value))
             assert connection.recv(16) == b"+OK\r\n"
+    hosts.h1.output(["docker", "exec", "cache", "redis-cli", "config", "set", "appendonly", "yes"])
+    hosts.h1.output(["docker", "exec", "cache", "sh", "-c", "head -c 300000 /dev/urandom > /data/file"])
+    hosts.h1.output(["docker", "exec", "cache", "sh", "-c", "head -c 200000 /dev/urandom > /srv/file"])
+    seen = hosts.h1.output(["docker", "exec", "cache", "sha256sum", "/data/file", "/srv/file"])
+    return Redis(hosts, address, megabytes * 16, tuple(line.split()[0] for line in seen.splitlines()))
 
 
-@contextmanager
-def sides(lab: Lab, source: Node, target: Node, container: str = "cache") -> Iterator[Sides]:
-    """Both sides of a move, prepared: the sandbox runs, and the container is created."""
-    with (
-        SshHost(source.name, SshAddress(source.ssh_alias, "root"), config=lab.ssh_config) as here,
-        SshHost(target.name, SshAddress(target.ssh_alias, "root"), config=lab.ssh_config) as there,
-        start_agent(here, "root") as reader,
-        start_agent(there, "root") as writer,
-    ):
-        name = secrets.token_hex(8)
-        inspected = here.docker.inspect_container(container)
-        spec = read_spec(here.docker, inspected)
-        version = api_version(there.docker.version()["ApiVersion"])
-        image = provide(there.docker, spec.image.platform.split("/")[1])
-        hostname = inspected["Config"]["Hostname"]
-        body = sandbox_body(spec, image=image, hostname=hostname, api_version=version)
-        sandbox = there.docker.create_container(sandbox_name(container), body)
-        moved = moved_spec(spec, configuration=configuration_path(name))
-        created = there.docker.create_container(container, create_body(moved, image="redis", api_version=version))
-        one = LiveSource.find(here, reader, container, name=name)
-        two = LiveTarget(there, writer, "/var/lib/docker", created, sandbox, endpoints(spec), name)
-        one.prepare()
-        two.prepare(one.needed_bytes)
-        yield Sides(one, two, AgentPair(reader, writer))
+def runs(node: Node, name: str = "cache") -> bool:
+    return any(each["Names"] == [f"/{name}"] and each["State"] == "running" for each in node.docker.containers())
+
+
+def policy(node: Node, name: str = "cache") -> str:
+    return str(node.docker.inspect_container(name)["HostConfig"]["RestartPolicy"]["Name"])
+
+
+def left_behind(node: Node) -> str:
+    """Memory images, or what was made of them, anywhere on a host."""
+    return node.output(["sh", "-c", LEFT]).replace("snap-private-tmp\n", "")
+
+
+def coordinator(hosts: Hosts, state: str, *boundary: str, **options: object) -> Coordinator:
+    """A move in a process of its own, which waits at a boundary: `started` or `completed`, and a phase."""
+    kind, phase = boundary
+    return Coordinator(
+        Job(
+            container="cache",
+            source=hosts.address(hosts.h1),
+            target=hosts.address(hosts.h2),
+            ssh_config=str(hosts.lab.ssh_config),
+            state=state,
+            options={"strategy": "live", **options},
+            boundary=(kind, phase, 1),
+        )
+    )

@@ -1,72 +1,99 @@
-"""What live refuses before anything is touched, and what it says of CRIU's own refusals."""
+"""What live refuses or says before anything is touched, and what it says of CRIU's own refusals."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.plan.observed import FACTS, SPEC
-from transship.hosts.facts import Facts
-from transship.live.checks import LiveHost, address_moves, container_findings, host_findings, target_findings
+from tests.plan.observed import SPEC, found, seen
+from transship.errors import UsageError
+from transship.hosts.memory import MemorySeen
+from transship.live.checks import LIVE_RULES, address_moves
 from transship.live.refusals import explained
 from transship.live.sandbox import CONFIGURATION, LABEL, endpoints, moved_spec, sandbox_body
+from transship.plan.observation import Observation
+from transship.plan.options import MoveOptions
 from transship.spec.model import NetworkAttachment, NetworkSpec
 
-READY = LiveHost(replace(FACTS, experimental=True, criu_version="4.2.1"), "", frozenset({"uffd-noncoop"}))
 LAN = NetworkAttachment(NetworkSpec("lan", "macvlan"), ipv4="198.18.0.50", aliases=("db",))
 MOVABLE = replace(SPEC, network_mode="lan", networks=(LAN,))
+CRIU: dict[str, Any] = {
+    "experimental": True,
+    "criu_version": "4.2.1",
+    "criu_features": ("uffd-noncoop",),
+    "cpu_features": ("sse2",),
+    "memory_available_bytes": 4_000_000_000,
+}
+GOES_ON = "note connections-go-on"
 
 
-def test_a_host_with_all_that_is_needed_has_no_findings() -> None:
-    assert list(host_findings(READY)) == []
-    assert list(target_findings(READY.facts, (1, 45))) == []
+def ready(**changes: dict[str, Any]) -> Observation:
+    """A container that can move live between two hosts that can do that, but for what a test says."""
+    words: dict[str, dict[str, Any]] = {
+        "source": CRIU,
+        "target": CRIU,
+        "spec": {"network_mode": "lan", "networks": (LAN,)},
+        "state": {"memory": MemorySeen(100_000_000, 3)},
+        "there": {},
+    }
+    return seen(**{part: {**said, **changes.get(part, {})} for part, said in words.items()})
+
+
+def test_what_can_move_is_told_that_its_connections_go_on() -> None:
+    assert found(ready(), LIVE_RULES) == [GOES_ON]
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+@pytest.mark.parametrize(
+    ("facts", "code"),
+    [
+        ({"experimental": False}, "no-live"),
+        ({"criu_version": None}, "no-live"),
+        ({"root_access": "docker"}, "live-root"),
+        ({"criu_problem": "Dirty tracking is OFF"}, "criu-check"),
+        ({"criu_features": ()}, "no-userfaultfd"),
+        ({"memory_available_bytes": 100_000_000}, "live-memory"),
+    ],
+)
+def test_a_host_that_lacks_something_is_refused(side: str, facts: dict[str, Any], code: str) -> None:
+    assert found(ready(**{side: facts}), LIVE_RULES) == [f"error {code}", GOES_ON]
 
 
 @pytest.mark.parametrize(
-    ("host", "code"),
+    ("changes", "code"),
     [
-        (replace(READY, facts=replace(READY.facts, experimental=False)), "no-live"),
-        (replace(READY, facts=replace(READY.facts, root_access="docker")), "live-root"),
-        (replace(READY, problem="Dirty tracking is OFF"), "criu-check"),
-        (replace(READY, features=frozenset()), "no-userfaultfd"),
+        ({"source": {"cpu_features": ("avx512f", "sse2")}}, "live-cpu"),
+        ({"target": {"architecture": "riscv64"}}, "no-sandbox"),
+        ({"there": {"api_version": (1, 42)}}, "no-annotations"),
+        ({"there": {"containers": frozenset({"web-sandbox"})}}, "sandbox-name"),
+        ({"spec": {"host_config": {"Devices": [{"PathOnHost": "/dev/kvm"}]}}}, "live-device"),
+        ({"spec": {"host_config": {"DeviceRequests": [{"Driver": "nvidia"}]}}}, "live-gpu"),
+        ({"spec": {"host_config": {"PidMode": "host"}}}, "live-namespace"),
+        ({"state": {"exec_sessions": 1}}, "live-exec"),
+        ({"state": {"memory": MemorySeen(1, 1, traced=True)}}, "live-traced"),
+        ({"state": {"memory": MemorySeen(1, 1, rings=True)}}, "live-io-uring"),
+        ({"state": {"status": "exited"}}, "live-stopped"),
     ],
 )
-def test_a_host_that_lacks_something_is_refused_with_what_to_do(host: LiveHost, code: str) -> None:
-    (finding,) = host_findings(host)
-    assert (finding.severity, finding.code) == ("error", code)
-    assert finding.hint
+def test_what_cannot_go_on_elsewhere_is_refused(changes: dict[str, dict[str, Any]], code: str) -> None:
+    assert found(ready(**changes), LIVE_RULES) == [f"error {code}", GOES_ON]
 
 
-@pytest.mark.parametrize(
-    ("facts", "version", "code"),
-    [
-        (replace(FACTS, architecture="riscv64"), (1, 45), "no-sandbox"),
-        (FACTS, (1, 42), "no-annotations"),
-    ],
-)
-def test_a_target_that_cannot_hold_the_sandbox_is_refused(facts: Facts, version: tuple[int, int], code: str) -> None:
-    assert [finding.code for finding in target_findings(facts, version)] == [code]
-
-
-@pytest.mark.parametrize(
-    ("said", "code"),
-    [
-        ({"Devices": [{"PathOnHost": "/dev/kvm"}]}, "live-device"),
-        ({"DeviceRequests": [{"Driver": "nvidia"}]}, "live-gpu"),
-        ({"PidMode": "host"}, "live-namespace"),
-    ],
-)
-def test_a_container_with_state_outside_is_refused(said: dict[str, Any], code: str) -> None:
-    findings = list(container_findings(replace(MOVABLE, host_config=said)))
-    assert [finding.code for finding in findings if finding.severity == "error"] == [code]
-
-
-def test_whether_connections_go_on_is_said() -> None:
+def test_connections_of_an_address_that_stays_are_said_to_end() -> None:
     assert address_moves(MOVABLE)
-    assert [finding.code for finding in container_findings(MOVABLE)] == ["connections-go-on"]
-    bridge = replace(MOVABLE, networks=(replace(LAN, network=NetworkSpec("lan", "bridge")),))
-    assert not address_moves(bridge)
-    assert [finding.code for finding in container_findings(bridge)] == ["connections-end"]
+    bridge = replace(LAN, network=NetworkSpec("lan", "bridge"))
+    assert found(ready(spec={"networks": (bridge,)}), LIVE_RULES) == ["warning connections-end"]
+
+
+def test_the_risk_of_memory_that_comes_later_is_stated() -> None:
+    options = MoveOptions(strategy="live", post_copy=True)
+    assert found(ready(), LIVE_RULES, options) == [GOES_ON, "warning post-copy"]
+    assert found(ready(), LIVE_RULES, MoveOptions(strategy="live", path="direct")) == [GOES_ON, "error live-path"]
+
+
+def test_only_live_has_memory_come_later() -> None:
+    with pytest.raises(UsageError, match="--post-copy"):
+        MoveOptions(strategy="sync", post_copy=True)
 
 
 def test_the_two_containers_have_together_what_the_one_had() -> None:

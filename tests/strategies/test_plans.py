@@ -12,6 +12,10 @@ ID = "0badcafe"
 VOLUME = VolumeSpec("data", "local", anonymous=False, destination="/data", options={}, labels={})
 
 
+STOPPING = [name for name in STRATEGIES if name != "live"]
+"""Those after which the container begins anew."""
+
+
 def words(plan: Plan) -> list[str]:
     return [type(step).__name__ for step in (*plan.prepare, *plan.cutover, *plan.retire)]
 
@@ -23,7 +27,7 @@ def test_equal_observations_give_equal_plans(strategy: object) -> None:
     assert choose(SEEN, options, ID) == choose(replace(SEEN), replace(options), ID)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", STOPPING)
 def test_every_strategy_fences_before_it_stops_and_stops_before_it_starts(strategy: StrategyName) -> None:
     plan = STRATEGIES[strategy].plan(SEEN, MoveOptions(), ID)
     order = words(plan)
@@ -32,7 +36,7 @@ def test_every_strategy_fences_before_it_stops_and_stops_before_it_starts(strate
     assert {type(step).__name__ for step in plan.cutover} >= {"Fence", "StopSource", "StartTarget", "ProveHealthy"}
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", STOPPING)
 def test_the_source_is_out_of_hands_before_the_target_starts_and_all_is_proven_by_then(strategy: StrategyName) -> None:
     order = words(STRATEGIES[strategy].plan(SEEN, MoveOptions(), ID))
     assert order[order.index("StartTarget") - 1] == "Release"
@@ -53,6 +57,25 @@ def test_a_frozen_source_stays_so_until_it_is_killed_after_the_point_of_no_retur
     assert not {"StopSource", "KillSource"} & set(cutover)
     assert [type(step).__name__ for step in plan.retire] == ["KillSource", "Retire"]
     assert "power cut" in plan.findings[0].message
+
+
+def test_live_hands_over_when_memory_and_files_are_there_and_ends_when_all_memory_is() -> None:
+    plan = STRATEGIES["live"].plan(SEEN, MoveOptions(strategy="live"), ID)
+    order = words(plan)
+    assert order.index("CreateSandbox") < order.index("CreateContainer") < order.index("PreCopy")
+    cutover = [type(step).__name__ for step in plan.cutover]
+    assert cutover[:5] == ["Fence", "FreezeMemory", "CarryOver", "ProveStopped", "Release"]
+    assert cutover[5:] == ["GoOn", "ProveHealthy", "AwaitMemory", "ProveStopped"]
+    assert [type(step).__name__ for step in plan.retire] == ["KillSource", "Retire"]
+
+
+def test_live_is_considered_only_where_it_is_named() -> None:
+    plan = choose(SEEN, MoveOptions(), ID)
+    assert plan.advice
+    assert "live" not in {each.strategy for each in plan.advice.judged}
+    named = choose(SEEN, MoveOptions(strategy="live"), ID)
+    assert named.strategy == "live"
+    assert "no-live" in {finding.code for finding in named.findings}
 
 
 def test_only_sync_freezes() -> None:

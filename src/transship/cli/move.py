@@ -58,7 +58,17 @@ def move_command(context: typer.Context, words: MoveWords, *, as_json: AsJson = 
     _move(context, words.journey(context), words.options(), as_json=as_json, yes=yes)
 
 
-FROM_RECORD = ("container", "to", "source_host", "strategy", "prefer", "name", "without_volumes", "replace_data")
+FROM_RECORD = (
+    "container",
+    "to",
+    "source_host",
+    "strategy",
+    "prefer",
+    "name",
+    "without_volumes",
+    "replace_data",
+    "post_copy",
+)
 """What the migration that is gone back on has said already."""
 
 

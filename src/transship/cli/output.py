@@ -131,6 +131,8 @@ def print_result(out: Console, result: MoveResult) -> None:
     )
     if result.client is not None:
         sentence += f" (a client asking {result.client.probe} saw {result.client.downtime_s:.2f} s)"
+    if result.memory_s is not None:
+        sentence += f"; all memory was there after {result.memory_s:.2f} s"
     out.print(line(sentence + "."), soft_wrap=True)
     out.print(timeline(result))
 

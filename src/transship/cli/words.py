@@ -22,6 +22,7 @@ class StrategyChoice(StrEnum):
     STOP_START = "stop-start"
     EXPORT_IMPORT = "export-import"
     SYNC = "sync"
+    LIVE = "live"
 
 
 class BindsChoice(StrEnum):
@@ -121,6 +122,13 @@ class MoveWords:
             "after a power cut: for software that survives one.",
         ),
     ] = False
+    post_copy: Annotated[
+        bool,
+        typer.Option(
+            "--post-copy",
+            help="live: the processes go on before their memory has come; losing a host until it has loses them.",
+        ),
+    ] = False
     path: Annotated[PathChoice, typer.Option(help=PATH)] = PathChoice.RELAY
     verify: Annotated[VerifyChoice, typer.Option(help="meta: owners, modes, sizes; full: contents as well.")] = (
         VerifyChoice.META
@@ -166,6 +174,7 @@ class MoveWords:
             freeze=self.freeze,
             path=self.path.value,
             prefer=self.prefer.value,
+            post_copy=self.post_copy,
         )
 
 

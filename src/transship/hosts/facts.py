@@ -80,6 +80,10 @@ class Facts:
     criu_version: str | None = None
     criu_features: tuple[str, ...] | None = None
     """Those of `CRIU_FEATURES` that the host has; None until `observe_criu` asked."""
+    criu_problem: str = ""
+    """What CRIU complains of when it checks the host, as far as that was asked."""
+    cpu_features: tuple[str, ...] | None = None
+    """In Linux's words; None until `observe_criu` asked."""
     listeners: tuple[Listener, ...] | None = None
     interfaces: tuple[str, ...] | None = None
     addresses: tuple[str, ...] | None = None
@@ -256,22 +260,32 @@ def _number(text: str | None) -> str | None:
 
 
 def observe_criu(host: Host, facts: Facts) -> Facts:
-    """Ask CRIU itself which of `CRIU_FEATURES` the host has. Raises `UnreachableError`.
+    """Ask CRIU itself which of `CRIU_FEATURES` the host has, and whether its own check passes.
+
+    Raises `UnreachableError`.
 
     It answers to root only: without CRIU, or where root is not had by `root` or `sudo`, the facts come back unchanged.
     """
     if facts.criu_version is None or facts.root_access not in {"root", "sudo"}:
         return facts
     done = host.run([*_SUDO[facts.root_access], "sh", "-s", "--", *CRIU_FEATURES], stdin=_CRIU_SCRIPT)
-    return replace(facts, criu_features=tuple(done.stdout.decode().split()))
+    told = [line.partition("=")[::2] for line in done.stdout.decode(errors="replace").splitlines()]
+    processor = " ".join(value for key, value in told if key == "cpu")
+    return replace(
+        facts,
+        criu_features=tuple(value for key, value in told if key == "feature"),
+        criu_problem=" ".join(value for key, value in told if key == "problem"),
+        cpu_features=tuple(sorted(set(processor.partition(":")[2].split()))),
+    )
 
 
 _SUDO: dict[str, tuple[str, ...]] = {"root": (), "sudo": ("sudo", "-n")}
 
 _CRIU_SCRIPT = rb"""
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-for feature; do criu check --feature "$feature" >/dev/null 2>&1 && echo "$feature"; done
-:
+for feature; do criu check --feature "$feature" >/dev/null 2>&1 && echo "feature=$feature"; done
+said=$(criu check 2>&1) || echo "problem=$(printf %s "$said" | tail -n 1)"
+echo "cpu=$(grep -m 1 -E '^(flags|Features)' /proc/cpuinfo)"
 """
 
 

@@ -1,9 +1,8 @@
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
-from transship.errors import ConflictError, DockerError, TransferError
+from transship.errors import ConflictError, TransferError
 from transship.hosts.agent import Agent, Message
 from transship.hosts.base import Host
 from transship.live.refusals import explained
@@ -16,9 +15,8 @@ FOR_LOGS = 64 << 20
 class LiveSource:
     """The container that is moved while it runs, on its host.
 
-    Called in this order: `prepare`, `freeze`, `dump`, then either `thaw` or, when it serves elsewhere, `end`. Until
-    `end` nothing is lost by stopping anywhere: `thaw` has the container go on, its connections included, as packets
-    that it could not send meanwhile are sent then. `thaw` may be called at any time and twice.
+    Called in this order: `prepare`, `freeze`, `dump`. It stays frozen then, and nothing is lost by stopping anywhere:
+    `undo.restore_source` has it go on, with its connections, as packets that it could not send meanwhile are sent then.
     """
 
     host: Host
@@ -30,18 +28,21 @@ class LiveSource:
     pid: int
     terminal: bool
     memory_bytes: int
+    established: bool
+    """Whether its connections go on elsewhere."""
     options: tuple[str, ...] = ()
     """Lines of CRIU's configuration for the dump."""
 
     @classmethod
-    def find(cls, host: Host, agent: Agent, container: str, *, name: str) -> Self:
+    def find(cls, host: Host, agent: Agent, container: str, *, name: str, established: bool) -> Self:
         """The running container of that name or id. Raises `ConflictError` where it does not run."""
         found = host.docker.inspect_container(container)
         if found["State"]["Status"] != "running":
             raise ConflictError(f"{container} on {host.name} is {found['State']['Status']}, not running")
         pid = int(found["State"]["Pid"])
         memory = int(agent.call("footprint", container=found["Id"], pid=pid)["bytes"])
-        return cls(host, agent, found["Id"], name, pid, bool(found["Config"]["Tty"]), memory, _lock(agent))
+        terminal = bool(found["Config"]["Tty"])
+        return cls(host, agent, found["Id"], name, pid, terminal, memory, established, _lock(agent))
 
     @property
     def needed_bytes(self) -> int:
@@ -55,11 +56,12 @@ class LiveSource:
         return str(images)
 
     def freeze(self) -> None:
-        """Let nothing more leave the container, then freeze its processes.
+        """Let nothing more leave the container whose connections go on, then freeze its processes.
 
         In this order: an answer that was given after that is in the process's memory, unsent, and moves with it.
         """
-        self.agent.call("network", acts=["mute"])
+        if self.established:
+            self.agent.call("network", acts=["mute"])
         self.host.docker.pause(self.container)
 
     def dump(self, *, lazily: bool = False) -> int:
@@ -70,24 +72,13 @@ class LiveSource:
         """
         request: Message = {"container": self.container, "pid": self.pid, "terminal": self.terminal, "lazily": lazily}
         try:
-            said = self.agent.call("dump", **request, options=list(self.options))
+            said = self.agent.call("dump", **request, established=self.established, options=list(self.options))
         except TransferError as error:
             raise TransferError(explained(str(error)), hint=error.hint) from error
         return int(said["bytes"])
 
-    def thaw(self) -> None:
-        """Have the container go on as if nothing had happened, and say to its neighbours that it is here."""
-        with suppress(DockerError):  # it was not frozen
-            self.host.docker.unpause(self.container)
-        self.agent.call("network", acts=["speak", "announce"])
-        self.agent.call("wipe", paths=[])
-
-    def end(self) -> None:
-        """Kill the frozen container, none of whose processes runs again and nothing of which is heard any more."""
-        with suppress(TransferError):
-            self.agent.call("kill", container=self.container, pid=self.pid)
-        with suppress(ConflictError):  # it has ended
-            self.host.docker.kill(self.container)
+    def wipe(self) -> None:
+        """Take away the images. The container is as it was."""
         self.agent.call("wipe", paths=[])
 
 

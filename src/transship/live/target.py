@@ -1,7 +1,6 @@
-from contextlib import suppress
 from dataclasses import dataclass
 
-from transship.errors import DockerError, StepError, TransferError
+from transship.errors import DockerError, StepError
 from transship.hosts.agent import Agent
 from transship.hosts.base import Host, Json
 from transship.live.refusals import explained
@@ -11,16 +10,17 @@ from transship.live.source import hexadecimal
 FOLDERS = "/run/transship-live"
 """Where the agent has a folder in memory for each move."""
 
-RESTORE_OPTIONS = ("tcp-established", "file-locks", "lazy-pages")
+_RESTORE_OPTIONS = ("file-locks", "lazy-pages")
+_FINISH_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class LiveTarget:
     """The place where the container goes on: two containers, created and not started, on their host.
 
-    Called in this order: `prepare`, `connect`, (images arrive,) `serve`, `restore`, `open`, `finish`. After a
-    failure, or at any time before the point of no return, `abandon` ends what runs and wipes the images; it may be
-    called twice.
+    Called in this order: `prepare`, `connect`, (images arrive,) `serve`, `restore`, `open`, `finished` until it is so.
+    After a failure, or at any time before the point of no return, `abandon` ends what was restored without a word to
+    anybody and wipes the images; it may be called twice.
     """
 
     host: Host
@@ -33,6 +33,8 @@ class LiveTarget:
     """The networks of the sandbox, and what it is there."""
     name: str
     """Of the folder for the images, the same on both hosts."""
+    established: bool
+    """Whether connections go on."""
 
     def prepare(self, needed_bytes: int) -> str:
         """Have the sandbox run, without an address, and room for the images; returns where they belong."""
@@ -59,38 +61,42 @@ class LiveTarget:
             "checkpoint",
             container=self.container,
             root=hexadecimal(self.docker_root),
-            options=list(RESTORE_OPTIONS),
+            options=["tcp-established" if self.established else "tcp-close", *_RESTORE_OPTIONS],
         )
         self.agent.call("serve", container=self.container, remote=remote)
 
     def restore(self) -> None:
-        """Have the processes go on. Raises `StepError` with CRIU's own reason.
+        """Have the processes go on, and not end with this process. Raises `StepError` with CRIU's own reason.
 
-        Their pages are delivered as they are asked for; `finish` waits until all are there.
+        Their pages are delivered as they are asked for; `finished` says whether all are there.
         """
+        self.agent.call("keep")
         try:
             self.host.docker.start(self.container, checkpoint=self.name)
         except DockerError as error:
             line = self.agent.call("complaint")["line"]
             reason = explained(line) if line else str(error)
             raise StepError(f"{self.host.name} cannot restore it: {reason}") from error
-        self.agent.call("keep")
 
     def open(self) -> None:
         """Let it refuse what it does not want, as everything that it had is there now."""
         self.agent.call("network", acts=["unhush", "announce"])
 
-    def finish(self) -> None:
-        """Wait until all memory is there, and take away what the restore needed. Raises `TransferError`."""
-        self.agent.call("served")
+    def finished(self) -> bool:
+        """Whether all memory is there, which is waited for a moment. Raises `TransferError` where it will not be."""
+        if not self.agent.call("served", seconds=_FINISH_S)["all"]:
+            return False
         self.agent.call("wipe", paths=[self._checkpoint()])
+        return True
 
     def abandon(self) -> None:
-        """End both containers and wipe the images. Raises `DockerError` where one of them may still run."""
-        with suppress(TransferError):
-            self.agent.call("wipe", paths=[self._checkpoint()])
-        for container in (self.container, self.sandbox):
-            self.host.docker.remove_container(container)
+        """Let nothing be heard of what goes on here, end it, and wipe the images. Raises `TransferError`."""
+        self.agent.call("network", acts=["mute"])
+        self.agent.call("wipe", paths=[self._checkpoint()])
+
+    def wipe(self) -> None:
+        """Wipe the images that nobody lives on."""
+        self.agent.call("wipe", paths=[self._checkpoint()])
 
     def _checkpoint(self) -> str:
         return hexadecimal(f"{self.docker_root}/containers/{self.container}/checkpoints/{self.name}")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from transship.errors import NotFoundError, PreflightError
 from transship.hosts.base import Host, Json
-from transship.hosts.facts import measure_way, observe_host
+from transship.hosts.facts import Facts, measure_way, observe_criu, observe_host
 from transship.observe.source import Container, read_spec, source_state
 from transship.observe.target import target_state
 from transship.plan.observation import Observation
@@ -23,7 +23,7 @@ def observe(source: Host, target: Host, container: str, options: MoveOptions) ->
     """
     told = f"what Docker on {source.name} or {target.name} tells"
     with understood(told), ThreadPoolExecutor(4) as pool:
-        facts = [pool.submit(observe_host, host) for host in (source, target)]
+        facts = [pool.submit(_facts, host, options) for host in (source, target)]
         containers = pool.submit(target.docker.containers)
         inspected = _inspect(source, container)
         neighbours = source.docker.containers()
@@ -42,6 +42,12 @@ def observe(source: Host, target: Host, container: str, options: MoveOptions) ->
             there=there,
             link=measure_way(source, target),
         )
+
+
+def _facts(host: Host, options: MoveOptions) -> Facts:
+    """CRIU is asked only where it is needed: that takes a while."""
+    facts = observe_host(host)
+    return observe_criu(host, facts) if options.strategy == "live" else facts
 
 
 def _inspect(source: Host, container: str) -> Json:

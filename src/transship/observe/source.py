@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from transship.hosts.base import Docker, Host, Json
 from transship.hosts.facts import Facts
+from transship.hosts.memory import MemorySeen, look_at_memory
 from transship.hosts.paths import PathSeen, TreeSize, as_root, look_at, measure
 from transship.hosts.processes import Inside, look_inside
 from transship.hosts.units import units_naming
@@ -88,6 +89,7 @@ def source_state(seen: Container, options: MoveOptions) -> SourceState:
         exec_sessions=len(inspected.get("ExecIDs") or ()),
         volumes_from=_volumes_from(seen),
         company=_company(seen),
+        memory=_memory(seen) if options.strategy == "live" else None,
     )
 
 
@@ -131,6 +133,13 @@ def _changed_paths(changes: Iterable[Json], spec: ContainerSpec) -> int:
         for path in (PurePosixPath(mount.target), *PurePosixPath(mount.target).parents)
     }
     return sum(1 for change in changes if change["Path"] not in made_for_mounts)
+
+
+def _memory(seen: Container) -> MemorySeen | None:
+    prefix = as_root(seen.facts.root_access)
+    if prefix is None or not seen.facts.can_run:
+        return None
+    return look_at_memory(seen.host, prefix, seen.id)
 
 
 def _inside(seen: Container) -> Inside | None:

@@ -12,8 +12,10 @@ from transship.plan.timing import first_healthy_s, stop_grace_s
 _KEPT_ON_HOST = frozenset({"json-file", "local", "journald"})
 
 
-def memory_is_lost(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
+def memory_is_lost(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
     """A tmpfs is memory: it begins anew, as with any stop."""
+    if options.strategy == "live":
+        return
     paths = {str(path) for path in seen.spec.host_config.get("Tmpfs") or {}}
     paths |= {mount.target for mount in seen.spec.mounts if mount.type == "tmpfs"}
     if paths and seen.state.running:
@@ -31,8 +33,10 @@ def logs_stay(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
         yield Finding("note", "logs-stay", f"docker logs of {seen.spec.name} begin anew; those until now {stay}")
 
 
-def hostname_changes(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
+def hostname_changes(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
     """A container that nobody gave a hostname is called by its short id, and some software files its data under it."""
+    if options.strategy == "live":
+        return
     own = not (seen.spec.network_mode == "host" or seen.spec.network_mode.startswith("container:"))
     if own and seen.spec.volumes and not seen.spec.config.get("Hostname"):
         yield Finding(
@@ -43,9 +47,9 @@ def hostname_changes(seen: Observation, _options: MoveOptions) -> Iterator[Findi
         )
 
 
-def programs_beside_it_end(seen: Observation, _options: MoveOptions) -> Iterator[Finding]:
-    """What `docker exec` started is not part of the container."""
-    if seen.state.exec_sessions:
+def programs_beside_it_end(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
+    """What `docker exec` started is not part of the container. Live cannot move with it at all, and says so itself."""
+    if seen.state.exec_sessions and options.strategy != "live":
         yield Finding(
             "note",
             "exec-sessions",
@@ -55,7 +59,8 @@ def programs_beside_it_end(seen: Observation, _options: MoveOptions) -> Iterator
 
 def stop_is_heard(seen: Observation, options: MoveOptions) -> Iterator[Finding]:
     """Who does not handle the signal is waited for in vain, and then killed."""
-    if seen.state.running and seen.state.stop_heard is False and not options.freeze:
+    stops = not options.freeze and options.strategy != "live"
+    if seen.state.running and seen.state.stop_heard is False and stops:
         yield Finding(
             "note",
             "stop-unheard",

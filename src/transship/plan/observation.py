@@ -3,6 +3,7 @@ from dataclasses import dataclass, field, replace
 
 from transship.hosts.facts import Facts
 from transship.hosts.facts_script import Listener
+from transship.hosts.memory import MemorySeen
 from transship.hosts.paths import PathSeen, TreeSize
 from transship.spec.fields import ApiVersion
 from transship.spec.model import ContainerSpec, NetworkSpec
@@ -38,7 +39,8 @@ class SourceState:
     lies where the bind mounts come from; None where nobody could look. `stop_heard` says whether the first process
     handles the signal that shall stop it; None where that could not be seen. `listeners` are the container's own on
     the host's network; None where they could not be seen, or it has another. `exec_sessions` counts the programs that
-    `docker exec` has started in it, `volumes_from` names whose volumes it was given.
+    `docker exec` has started in it, `volumes_from` names whose volumes it was given. `memory` is what its processes
+    hold; None where that was not asked for, or could not be seen.
     """
 
     container_id: str
@@ -56,6 +58,7 @@ class SourceState:
     exec_sessions: int = 0
     volumes_from: tuple[str, ...] = ()
     company: Company = field(default_factory=Company)
+    memory: MemorySeen | None = None
 
     @property
     def running(self) -> bool:

@@ -7,12 +7,12 @@ from transship.metrics.downtime import Probe
 
 PathName = Literal["relay", "direct", "auto"]
 Preference = Literal["downtime", "total", "bytes", "simplicity"]
-StrategyName = Literal["auto", "stop-start", "export-import", "sync"]
+StrategyName = Literal["auto", "stop-start", "export-import", "sync", "live"]
 
 
 @dataclass(frozen=True, slots=True)
 class MoveOptions:
-    """What the user wants of a move, apart from which container goes where.
+    """What the user wants of a move, apart from which container goes where. Raises `UsageError` for contrary words.
 
     `name` is the container's name on the target, empty for the one it has. `source` says what becomes of the source
     after the commit: `keep` (stopped, fenced, renamed) or `remove`. `binds` says what a bind mount means: `fail` stops
@@ -22,12 +22,15 @@ class MoveOptions:
     `prefer` says what `auto` chooses by: the shortest interruption, the shortest time in all, the fewest bytes, or the
     strategy that asks least of the hosts.
 
-    For `sync`: `max_downtime_s` is the budget for the copy after the stop, `limit_rate` in bytes per second holds for
-    what is copied before it (0: no limit). `replace_data` allows to overwrite what the target has in volumes and
-    mounted folders of the same name; `shared_volumes` allows to copy a volume that other containers use as well.
-    `freeze` has the source frozen instead of stopped, and killed when the target serves: what arrives is what a power
-    cut would leave. `path` is the way of the data: `relay` leads through this machine, `direct` from host to host, and
-    `auto` is `direct` where that is possible.
+    For `live`: `post_copy` has the processes go on before all of their memory has come; losing a host, or the way
+    between them, before it has loses what they did since.
+
+    For `sync`, and for the files of `live`: `max_downtime_s` is the budget for the copy after the stop, `limit_rate` in
+    bytes per second holds for what is copied before it (0: no limit). `replace_data` allows to overwrite what the
+    target has in volumes and mounted folders of the same name; `shared_volumes` allows to copy a volume that other
+    containers use as well. `freeze` has the source frozen instead of stopped, and killed when the target serves: what
+    arrives is what a power cut would leave. `path` is the way of the data: `relay` leads through this machine, `direct`
+    from host to host, and `auto` is `direct` where that is possible.
     """
 
     strategy: StrategyName = "auto"
@@ -45,6 +48,11 @@ class MoveOptions:
     freeze: bool = False
     path: PathName = "relay"
     prefer: Preference = "downtime"
+    post_copy: bool = False
+
+    def __post_init__(self) -> None:
+        if self.post_copy and self.strategy != "live":
+            raise UsageError("--post-copy is of the strategy live", hint="--strategy live --post-copy")
 
 
 _DURATION = re.compile(r"(?P<number>[0-9]{1,6}(?:\.[0-9]{1,6})?)(?P<unit>ms|s|m|h)")

@@ -18,6 +18,12 @@ _TAR_AT_MOST = 100_000
 """Bytes of heads and padding in the archive of a small image."""
 
 _STOP = Interval(0.05, 0.2, 2.0)
+_RESTORE = Interval(0.3, 0.6, 1.5)
+"""What it takes to have frozen processes go on elsewhere."""
+_DUMP_RATE = 300e6
+"""Bytes per second of memory that is written down."""
+_FREEZE = Interval(0.0, 0.05, 0.5)
+_IN_ROUNDS = frozenset({"sync", "live"})
 _START = Interval(0.15, 0.35, 1.2)
 _FIRST_ANSWER = Interval(0.0, 0.1, 5.0)
 _IMAGE_SHRINKS = Interval(0.2, 0.6, 1.05)
@@ -161,7 +167,7 @@ class _Estimate:
             if copied is None:
                 return None
             parts.append(copied)
-        if work.strategy == "sync":
+        if work.strategy in _IN_ROUNDS:
             parts.append(Interval.exactly(model.agents))
         return Interval.sum(parts)
 
@@ -169,6 +175,8 @@ class _Estimate:
         """The seconds of copying, but for what is copied again after the stop."""
         model, parts = self.model, []
         for kind, sent in wire.items():
+            if kind == "memory" and not self.work.memory_later:
+                continue  # that is downtime
             size = self.work.sizes[kind]
             archive = kind == "image" or self.work.strategy == "export-import"
             crossing = self._crossing(sent, size, archive=archive)
@@ -177,7 +185,7 @@ class _Estimate:
             parts.append(crossing)
             if archive:
                 parts.append(Interval.exactly(size / model.store_rate))
-        if self.work.strategy == "sync":
+        if self.work.strategy in _IN_ROUNDS:
             parts.append(self.work.names.times(model.name + model.look))
         return Interval.sum(parts)
 
@@ -200,6 +208,8 @@ class _Estimate:
         if not work.running:
             return Interval.exactly(0.0)
         around = model.cutover_round_trips * work.rtt_s
+        if work.strategy == "live":
+            return self._standstill(wire["memory"], around)
         parts = [self._stop(), model.start, self._first_answer(), Interval.exactly(around)]
         if work.strategy == "export-import":
             copied = self._copied(wire)
@@ -212,10 +222,23 @@ class _Estimate:
             parts.append(self._last_round())
         return Interval.sum(parts)
 
+    def _standstill(self, memory: Interval | None, around: float) -> Interval | None:
+        """From the freeze until the processes go on: memory is written down and crosses, unless it comes later."""
+        work, size = self.work, self.work.sizes["memory"]
+        if size is None or not work.all_known:
+            return None
+        parts = [_FREEZE, _RESTORE, self._first_answer(), self._last_round(), Interval.exactly(around)]
+        if not work.memory_later:
+            crossing = self._crossing(memory, size, archive=False)
+            if crossing is None:
+                return None
+            parts += [Interval.exactly(size / _DUMP_RATE), crossing]
+        return Interval.sum(parts)
+
     def _stop(self) -> Interval:
         """A freeze takes no time; who does not hear the signal takes all that is given."""
         if self.work.freeze:
-            return Interval(0.0, 0.05, 0.5)
+            return _FREEZE
         grace, usual = self.work.grace_s, self.model.stop
         if self.work.stop_heard is False:
             return Interval.exactly(grace + usual.likely)

@@ -132,14 +132,10 @@ def direct_path_is_possible(seen: Observation, options: MoveOptions) -> Iterator
 HOST_RULES: tuple[Rule, ...] = (agents_can_run, files_can_be_reached)
 """What the two hosts must offer, whatever the container."""
 
-SYNC_RULES: tuple[Rule, ...] = (
-    *HOST_RULES,
-    volumes_are_free,
-    bind_mounts_are_decided,
-    freezing_is_understood,
-    direct_path_is_possible,
-    *COPY_SPACE_RULES,
-)
+FILE_RULES: tuple[Rule, ...] = (*HOST_RULES, volumes_are_free, bind_mounts_are_decided, *COPY_SPACE_RULES)
+"""Whatever copies files in rounds needs."""
+
+SYNC_RULES: tuple[Rule, ...] = (*FILE_RULES, freezing_is_understood, direct_path_is_possible)
 
 
 def _copied_path(seen: Observation, options: MoveOptions, mount: Mount) -> Iterator[Finding]:

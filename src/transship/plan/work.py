@@ -26,7 +26,7 @@ class Work:
     are looked at, `read_bytes` how much of their content is compared after the stop. `link` and `limit_rate` are in
     bytes per second (None: not measured; 0: no limit). `stop_heard` says whether the container handles the signal that
     stops it, `grace_s` how long it is waited for; `first_healthy_s` is when its health check can pass first, 0 without
-    one.
+    one. `memory_later`: memory crosses when the processes go on already.
     """
 
     strategy: str
@@ -43,6 +43,7 @@ class Work:
     first_healthy_s: float = 0.0
     probed: bool = False
     max_downtime_s: float = 0.0
+    memory_later: bool = False
 
     @property
     def all_known(self) -> bool:
@@ -69,6 +70,7 @@ def work_of(seen: Observation, options: MoveOptions, strategy: str) -> Work:
         first_healthy_s=first_healthy_s(seen.spec),
         probed=options.probe is not None,
         max_downtime_s=options.max_downtime_s,
+        memory_later=options.post_copy,
     )
 
 
@@ -97,6 +99,8 @@ def _sizes(seen: Observation, options: MoveOptions, strategy: str) -> dict[str, 
     volumes = sum(each.size for each in volume_sizes(seen, options).values())
     binds = sum(each.size for each in bind_sizes(seen, options).values())
     sizes |= {"layer": state.layer_bytes, "volumes": volumes if known else None}
+    if strategy == "live":
+        sizes["memory"] = state.memory.bytes if state.memory else None
     return sizes | ({"binds": binds if known else None} if options.binds == "copy" else {})
 
 

@@ -10,6 +10,7 @@ from transship.plan.predict import Model, predict
 from transship.plan.steps import Plan
 from transship.strategies.base import Strategy
 from transship.strategies.export_import import ExportImport
+from transship.strategies.live import Live
 from transship.strategies.stop_start import StopStart
 from transship.strategies.sync import Sync
 
@@ -17,7 +18,11 @@ STRATEGIES: Mapping[StrategyName, Strategy] = {
     "stop-start": StopStart(),
     "export-import": ExportImport(),
     "sync": Sync(),
+    "live": Live(),
 }
+
+_WHEN_NAMED = frozenset({"live"})
+"""What is not considered unless it is asked for: to find out whether it can be takes long, and it has its own risks."""
 
 
 def choose(seen: Observation, options: MoveOptions, migration: str, *, model: Model | None = None) -> Plan:
@@ -28,6 +33,7 @@ def choose(seen: Observation, options: MoveOptions, migration: str, *, model: Mo
     candidates = {
         name: Candidate(name, strategy.feasible(seen, options), predict(seen, options, name, model))
         for name, strategy in STRATEGIES.items()
+        if name not in _WHEN_NAMED or name == options.strategy
     }
     advice = advise(tuple(candidates.values()), options, _written(seen, options))
     (strategy,) = (each for name, each in STRATEGIES.items() if name == advice.strategy)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from transship.hosts.base import Host
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
-from transship.plan.record import End, Made, Record
+from transship.plan.record import End, Made, Memory, Record
 from transship.strategies.frame import retired_name
 
 _CLOCK_MARGIN_S = 1.0
@@ -31,13 +31,20 @@ def new_record(
         arriving=options.name or seen.spec.name,
         running=seen.state.running,
         restart_policy=seen.spec.host_config.get("RestartPolicy", {"Name": "no"}),
-        freeze=options.freeze,
+        freeze=options.freeze or strategy == "live",
         retire=options.source,
         retired_name=retired_name(seen, migration),
         source=source,
         target=target,
         made=Made(),
+        memory=_memory(options, strategy),
     )
+
+
+def _memory(options: MoveOptions, strategy: str) -> Memory:
+    if strategy != "live":
+        return ""
+    return "following" if options.post_copy else "copied"
 
 
 def coordinator() -> str:

@@ -28,7 +28,7 @@ class Sync:
     def plan(self, seen: Observation, options: MoveOptions, migration: str) -> Plan:
         """Everything but the last round, its proof, stop and start happens while the source serves."""
         spec = arriving(seen, options)
-        layer, *data = trees = _trees(seen, options)
+        layer, *data = trees = copied_trees(seen, options)
         source = seen.state.container_id
         image = providing(seen, spec, pull=False)
         root = (seen.source.root_access or "none", seen.target.root_access or "none")
@@ -38,7 +38,7 @@ class Sync:
                 *preparing(seen, spec),
                 image,
                 StartAgents(root, options.path),
-                *_providing(seen, trees),
+                *providing_binds(seen, trees),
                 *([OpenTrees(source, tuple(data))] if data else []),
                 _container(seen, spec),
                 OpenTrees(source, (layer,)),
@@ -62,7 +62,7 @@ def _container(seen: Observation, spec: ContainerSpec) -> Step:
     return CreateContainer(spec, seen.there.api_version)
 
 
-def _providing(seen: Observation, trees: tuple[Tree, ...]) -> tuple[Step, ...]:
+def providing_binds(seen: Observation, trees: tuple[Tree, ...]) -> tuple[Step, ...]:
     """Docker refuses some bind mounts of what is not there, and makes a folder of root for others."""
     paths = tuple(tree.name for tree in trees if tree.kind == "binds")
     volumes = tuple(tree.name for tree in trees if tree.kind == "volumes")
@@ -71,7 +71,8 @@ def _providing(seen: Observation, trees: tuple[Tree, ...]) -> tuple[Step, ...]:
     return (ProvideBinds(paths, volumes, replace, docker_roots),) if paths else ()
 
 
-def _trees(seen: Observation, options: MoveOptions) -> tuple[Tree, ...]:
+def copied_trees(seen: Observation, options: MoveOptions) -> tuple[Tree, ...]:
+    """Everything that the container has written, its own filesystem first."""
     volumes = () if options.without_volumes else (volume for volume in seen.spec.volumes if is_copied(volume))
     binds, base, replace = copied_binds(seen.spec.mounts, options), seen.there.base, options.replace_data
     return (

@@ -1,0 +1,219 @@
+"""`transship move --strategy live`: processes, memory, files and connections go on elsewhere, or where they were."""
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.live.moving import coordinator, left_behind, policy, run_redis, runs
+from tests.live.writer import Writer
+from tests.move.conftest import Hosts, snapshot, wait_for
+
+pytestmark = pytest.mark.lab
+
+MEGABYTES = 16
+LIVE = ("--strategy", "live", "--yes", "--json")
+
+
+def test_a_client_that_never_stops_writing_loses_nothing(hosts: Hosts, address: str) -> None:
+    redis = run_redis(hosts, MEGABYTES, address=address)
+    with Writer(address) as writer:
+        writer.reach(500)
+        moved = hosts.move("cache", *LIVE, "--verify", "full")
+        assert moved.code == 0, moved.err
+        writer.reach(writer.commands + 500)
+        writer.stop()
+    assert writer.failure == ""
+    assert redis.host is hosts.h2
+    assert redis.is_whole()
+    result = moved.result
+    assert result["strategy"] == "live"
+    assert result["verified"] == ["image", "spec", "volume data (full)", "the writable layer (full)"]
+    assert result["bytes"]["memory"]["logical"] > MEGABYTES << 20
+    assert policy(hosts.h2) == policy(hosts.h2, "cache-sandbox") == "always"
+    assert left_behind(hosts.h1) == left_behind(hosts.h2) == ""
+    assert not runs(hosts.h1)
+
+
+def test_memory_that_follows_is_all_there_before_the_move_ends(hosts: Hosts, address: str, large_pipes: None) -> None:
+    redis = run_redis(hosts, MEGABYTES, address=address)
+    with Writer(address) as writer:
+        writer.reach(500)
+        moved = hosts.move("cache", *LIVE, "--post-copy")
+        assert moved.code == 0, moved.err
+        writer.reach(writer.commands + 500)
+        writer.stop()
+    assert writer.failure == ""
+    assert redis.host is hosts.h2
+    assert redis.is_whole()
+    phases = {each["name"]: each for each in moved.result["phases"]}
+    assert phases["memory"]["bytes"] < MEGABYTES << 20
+    assert moved.result["bytes"]["memory"]["wire"] > MEGABYTES << 20
+    ended = phases["pages"]["start_s"] + phases["pages"]["seconds"]
+    assert phases["open"]["start_s"] < ended <= phases["retire"]["start_s"]
+    assert [each["code"] for each in moved.result["findings"] if each["severity"] == "warning"] == ["post-copy"]
+    assert left_behind(hosts.h1) == left_behind(hosts.h2) == ""
+
+
+def test_what_cannot_be_restored_goes_on_where_it_was(hosts: Hosts, address: str, tmp_path: Path) -> None:
+    before = snapshot(hosts.h2)
+    redis = run_redis(hosts, MEGABYTES, address=address)
+    with Writer(address) as writer, coordinator(hosts, str(tmp_path / "state"), "started", "restore") as moving:
+        writer.reach(500)
+        assert moving.until_waiting(time.monotonic() + 60), moving.error
+        hosts.h2.output(["docker", "kill", "cache-sandbox"])
+        moving.go()
+        assert moving.until("ended", time.monotonic() + 60)
+        assert moving.said[-1]["outcome"] == "RolledBackError", moving.error
+        writer.reach(writer.commands + 500)
+        writer.stop()
+    assert writer.failure == ""
+    assert redis.host is hosts.h1
+    assert redis.is_whole()
+    assert policy(hosts.h1) == "always"
+    assert snapshot(hosts.h2) == before
+    assert left_behind(hosts.h1) == left_behind(hosts.h2) == ""
+
+
+@pytest.mark.parametrize("mode", [(), ("--post-copy",)], ids=["copied", "following"])
+def test_a_connection_without_traffic_survives_a_target_that_does_not_serve(
+    hosts: Hosts, address: str, large_pipes: None, mode: tuple[str, ...]
+) -> None:
+    before = snapshot(hosts.h2)
+    redis = run_redis(hosts, MEGABYTES, address=address)
+    with socket.create_connection((address, 6379), timeout=30) as connection:
+        connection.sendall(b"INCR counter\r\n")
+        assert connection.recv(16) == b":1\r\n"
+        failed = hosts.move("cache", *LIVE, *mode, "--probe", "tcp:1", "--health-timeout", "1s")
+        assert failed.code == 4, failed.err
+        connection.sendall(b"INCR counter\r\n")
+        assert connection.recv(16) == b":2\r\n"
+    assert redis.host is hosts.h1
+    assert redis.is_whole()
+    assert snapshot(hosts.h2) == before
+    assert left_behind(hosts.h1) == left_behind(hosts.h2) == ""
+
+
+@pytest.mark.parametrize("phase", ["dump", "last-round", "release"])
+def test_a_source_whose_coordinator_is_killed_goes_on_by_itself(
+    hosts: Hosts, address: str, tmp_path: Path, phase: str
+) -> None:
+    before = snapshot(hosts.h2)
+    redis = run_redis(hosts, MEGABYTES, address=address)
+    with Writer(address) as writer, coordinator(hosts, str(tmp_path / "state"), "started", phase) as moving:
+        writer.reach(500)
+        assert moving.until_waiting(time.monotonic() + 60), moving.error
+        moving.send(signal.SIGKILL)
+        writer.reach(writer.commands + 500)
+        writer.stop()
+    assert writer.failure == ""
+    assert redis.host is hosts.h1
+    assert redis.is_whole()
+    wait_for(lambda: policy(hosts.h1) == "always")
+    elsewhere = ("--state-dir", str(tmp_path / "elsewhere"))
+    ends = ("--host", hosts.address(hosts.h1), "--host", hosts.address(hosts.h2))
+    ended = hosts.transship(*elsewhere, "recover", "--yes", *ends)
+    assert ended.code == 0, ended.err
+    assert snapshot(hosts.h2) == before
+    assert left_behind(hosts.h1) == left_behind(hosts.h2) == ""
+
+
+def test_a_target_that_has_taken_over_goes_forward_by_itself(hosts: Hosts, address: str, tmp_path: Path) -> None:
+    redis = run_redis(hosts, MEGABYTES, address=address)
+    with Writer(address) as writer, coordinator(hosts, str(tmp_path / "state"), "completed", "restore") as moving:
+        writer.reach(500)
+        assert moving.until_waiting(time.monotonic() + 60), moving.error
+        moving.send(signal.SIGKILL)
+        wait_for(lambda: policy(hosts.h2) == "always")
+        writer.reach(writer.commands + 500)
+        elsewhere = ("--state-dir", str(tmp_path / "elsewhere"))
+        ends = ("--host", hosts.address(hosts.h1), "--host", hosts.address(hosts.h2))
+        ended = hosts.transship(*elsewhere, "recover", "--yes", *ends)
+        assert ended.code == 0, ended.err
+        writer.reach(writer.commands + 500)
+        writer.stop()
+    assert writer.failure == ""
+    assert redis.host is hosts.h2
+    assert redis.is_whole()
+    assert policy(hosts.h2, "cache-sandbox") == "always"
+    assert left_behind(hosts.h1) == left_behind(hosts.h2) == ""
+
+
+def test_what_was_handed_over_and_not_taken_is_thawed_by_recover(hosts: Hosts, address: str, tmp_path: Path) -> None:
+    redis = run_redis(hosts, MEGABYTES, address=address)
+    with Writer(address) as writer, coordinator(hosts, str(tmp_path / "state"), "started", "restore") as moving:
+        writer.reach(500)
+        assert moving.until_waiting(time.monotonic() + 60), moving.error
+        moving.send(signal.SIGKILL)
+        elsewhere = ("--state-dir", str(tmp_path / "elsewhere"))
+        ends = ("--host", hosts.address(hosts.h1), "--host", hosts.address(hosts.h2))
+
+        def recovered() -> bool:
+            return hosts.transship(*elsewhere, "recover", "--yes", *ends).code == 0
+
+        wait_for(recovered)
+        wait_for(lambda: runs(hosts.h1))
+        writer.reach(writer.commands + 500)
+        writer.stop()
+    assert writer.failure == ""
+    assert redis.host is hosts.h1
+    assert redis.is_whole()
+    assert left_behind(hosts.h1) == left_behind(hosts.h2) == ""
+
+
+def test_memory_that_stops_following_leaves_the_choice_to_the_user(
+    hosts: Hosts, address: str, tmp_path: Path, large_pipes: None
+) -> None:
+    redis = run_redis(hosts, 64, address=address)
+    hosts.h2.set_rate("20mbit")
+    options = {"post_copy": True}
+    with coordinator(hosts, str(tmp_path / "state"), "started", "pages", **options) as moving:
+        assert moving.until_waiting(time.monotonic() + 120), moving.error
+        moving.send(signal.SIGKILL)
+    hosts.h2.set_rate(None)
+    wait_for(lambda: not runs(hosts.h2))
+    ends = ("--host", hosts.address(hosts.h1), "--host", hosts.address(hosts.h2))
+    words = ("--state-dir", str(tmp_path / "state"), "recover", "--yes")
+
+    def asked() -> bool:
+        return "before all of its memory had come" in hosts.transship(*words, *ends).err
+
+    wait_for(asked)
+    kept = hosts.transship(*words, "--keep", "source", *ends)
+    assert kept.code == 0, kept.err
+    assert redis.host is hosts.h1
+    assert redis.is_whole()
+    assert left_behind(hosts.h1) == left_behind(hosts.h2) == ""
+
+
+def test_connections_that_cannot_go_on_are_closed_and_the_port_is_open_there(hosts: Hosts) -> None:
+    redis = run_redis(hosts, 1, "-p", "6379:6379")
+    with socket.create_connection((hosts.h1.address, 6379), timeout=30) as connection:
+        connection.sendall(b"INCR counter\r\n")
+        assert connection.recv(16) == b":1\r\n"
+        moved = hosts.move("cache", *LIVE, "--probe", "tcp:6379")
+        assert moved.code == 0, moved.err
+        assert connection.recv(16) == b""
+    with socket.create_connection((hosts.h2.address, 6379), timeout=30) as connection:
+        connection.sendall(b"INCR counter\r\n")
+        assert connection.recv(16) == b":2\r\n"
+    assert redis.host is hosts.h2
+    assert redis.is_whole()
+    codes = [each["code"] for each in moved.result["findings"] if each["severity"] == "warning"]
+    assert codes == ["connections-end"]
+
+
+def test_what_was_moved_comes_back_when_docker_is_restarted(hosts: Hosts, address: str) -> None:
+    redis = run_redis(hosts, 1, address=address)
+    moved = hosts.move("cache", *LIVE)
+    assert moved.code == 0, moved.err
+    hosts.h2.stop_dockerd()
+    hosts.h2.start_dockerd()
+    wait_for(lambda: runs(hosts.h2))
+    with Writer(address) as writer:
+        writer.reach(100)
+        writer.stop()
+    assert writer.failure == ""
+    assert redis.host is hosts.h2
