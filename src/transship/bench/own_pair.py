@@ -32,13 +32,20 @@ class OwnPair:
     @classmethod
     @contextmanager
     def connected(cls, ends: Ends) -> Iterator[Self]:
-        """Connect to both. Raises `UsageError` for an address that ssh does not reach, and `HostError`."""
+        """Connect to both, and leave them as they were found.
+
+        Raises `UsageError` for an address that ssh does not reach, and `HostError`.
+        """
         for address in (ends.source, ends.target):
             if not isinstance(contexts.resolve(address), SshAddress):
                 raise UsageError(f"{address} is not reached by ssh", hint="an experiment needs ssh://[user@]host")
         with ExitStack() as stack:
             source, target = (stack.enter_context(ends.connect(each)) for each in (ends.source, ends.target))
-            yield cls(source, target, ends)
+            pair = cls(source, target, ends)
+            try:
+                yield pair
+            finally:
+                pair.leave()
 
     def provide(self, image: ImageFactor) -> str:
         if image.add_mb:
@@ -49,8 +56,7 @@ class OwnPair:
         return reference
 
     def clear(self, reference: str, cache: Cache) -> None:
-        for host in (self.source, self.target):
-            _remove_ours(host)
+        self._remove_ours()
         there = _has_image(self.target, reference)
         self._lacked.setdefault(reference, not there)
         if cache == "warm" and not there:
@@ -62,6 +68,17 @@ class OwnPair:
                     hint=f"if nobody needs it there: docker image rm {reference}",
                 )
             self.target.docker.remove_image(reference)
+
+    def leave(self) -> None:
+        """Remove all that the experiment brought to the hosts, but for images that the source pulled."""
+        self._remove_ours()
+        for reference, lacked in self._lacked.items():
+            if lacked and _has_image(self.target, reference):
+                self.target.docker.remove_image(reference)
+
+    def _remove_ours(self) -> None:
+        for host in (self.source, self.target):
+            _remove_from(host)
 
     def settle(self) -> None:
         for host in (self.source, self.target):
@@ -93,7 +110,7 @@ def _has_image(host: Host, reference: str) -> bool:
     return True
 
 
-def _remove_ours(host: Host) -> None:
+def _remove_from(host: Host) -> None:
     """Remove the experiment's containers, its volume, and the images that moves made of the container."""
     for container in host.docker.containers():
         if any(_is_ours(name.lstrip("/")) for name in container["Names"]):
