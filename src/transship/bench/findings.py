@@ -1,0 +1,273 @@
+"""What an experiment says, in sentences that are made from its numbers."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, median
+
+from transship.bench.modes import Mode
+from transship.bench.predicted import downtime_pair, total_pair
+from transship.bench.ratings import cells_of
+from transship.bench.result import Run
+from transship.bench.stages import STAGES, stages
+from transship.bench.statistics import MARGIN, Comparison, Summary, compare_all, doubts, summarise
+from transship.bench.table import (
+    Condition,
+    Experiment,
+    Workload,
+    by,
+    by_condition,
+    by_state,
+    by_strategy,
+    condition_names,
+    downtime_s,
+    sent_bytes,
+    total_s,
+    values,
+)
+
+_PURE = 0.95
+"""A factor explains two modes if this part of the runs of each of its levels is in one of them."""
+
+_SHOWN = 5
+"""Of cells that are to be read with care, so many are named."""
+
+Measure = Callable[[Run], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to use for one container under one condition: the best by each measure, of what kept its data."""
+
+    workload: str
+    condition: str
+    shortest_interruption: str
+    fastest: str
+    fewest_bytes: str
+
+
+def findings(experiment: Experiment) -> list[str]:
+    """All that can be said, the most useful first."""
+    makers = (
+        _winners,
+        _state_matters,
+        _cache_matters,
+        _modes,
+        _bytes,
+        _where_time_goes,
+        _predictions,
+        _failures,
+        _doubts,
+    )
+    return [sentence for make in makers for sentence in make(experiment)]
+
+
+def choices(experiment: Experiment) -> list[Choice]:
+    """A row for each container and condition."""
+    names = condition_names(experiment.runs)
+    return [
+        Choice(
+            workload.words(),
+            ", ".join(filter(None, condition.words())) if not names[condition] else names[condition],
+            _best(keeping, downtime_s, lambda told: f"{told.median:.3g} s"),
+            _best(keeping, total_s, lambda told: f"{told.median:.3g} s"),
+            _best(keeping, sent_bytes, lambda told: f"{told.median / 1e6:.3g} MB"),
+        )
+        for (workload, condition), strategies in cells_of(experiment.runs).items()
+        if (keeping := {name: runs for name, runs in strategies.items() if keeps_data(runs)})
+    ]
+
+
+def keeps_data(runs: Iterable[Run]) -> bool:
+    """Whether all that the container had written was there afterwards, in every run."""
+    return all(run.kept.layer is not False and run.kept.volume is not False for run in runs)
+
+
+def _best(strategies: Mapping[str, Sequence[Run]], measure: Measure, say: Callable[[Summary], str]) -> str:
+    """The best by a measure, and those that cannot be told from it."""
+    known = {name: found for name, runs in strategies.items() if (found := values(runs, measure))}
+    if not known:
+        return "not measured"
+    ranked = sorted(known, key=lambda name: median(known[name]))
+    first = ranked[0]
+    held = compare_all([(known[first], known[other]) for other in ranked[1:]])
+    equal = [name for name, each in zip(ranked[1:], held, strict=True) if each.verdict != "more"]
+    words = f"{first} ({say(summarise(known[first]))})"
+    return f"{words}; not told apart: {', '.join(equal)}" if equal else words
+
+
+def _winners(experiment: Experiment) -> Iterator[str]:
+    """For each condition the strategy with the shortest interruption, of those that keep what was written."""
+    names = condition_names(experiment.runs)
+    for condition, runs in by_condition(experiment.runs).items():
+        groups = {name: group for name, group in by_strategy(runs).items() if keeps_data(group)}
+        medians = {name: median(found) for name, group in groups.items() if (found := values(group, downtime_s))}
+        best, *others = sorted(medians, key=medians.__getitem__) or [""]
+        if others:
+            held = _by_cell(groups[best], groups[others[0]], downtime_s)
+            longer = sum(each.verdict == "more" for each in held)
+            where = f"With {names[condition]}: of" if names[condition] else "Of"
+            yield (
+                f"{where} the strategies that keep what the container wrote, {best} interrupts the service least: "
+                f"{_seconds(groups[best])}. The next, {others[0]}, takes {medians[others[0]]:.3g} s, "
+                f"{medians[others[0]] / medians[best]:.3g} times as long; "
+                f"longer beyond doubt in {longer} of {len(held)} cells."
+            )
+            yield from _cost_of(best, groups, where)
+
+
+def _cost_of(best: str, keeping: Mapping[str, Sequence[Run]], where: str) -> Iterator[str]:
+    """What the shortest interruption costs in total time."""
+    totals = {name: median(found) for name, runs in keeping.items() if (found := values(runs, total_s))}
+    fastest = min(totals, key=totals.__getitem__, default=best)
+    if fastest != best and best in totals:
+        yield (
+            f"{where} the same, {fastest} is done soonest, after {totals[fastest]:.3g} s; "
+            f"{best} takes {totals[best]:.3g} s, most of it while the service runs."
+        )
+
+
+def _state_matters(experiment: Experiment) -> Iterator[str]:
+    for strategy, runs in by_strategy(experiment.runs).items():
+        states = by_state(runs)
+        least, most = next(iter(states)), next(reversed(states))
+        if least != most:
+            held = _by_cell(states[least], states[most], total_s, key=_but_state)
+            if held:
+                yield f"{strategy}: state {most} against {least}: the total time was {_tally(held)}."
+
+
+def _cache_matters(experiment: Experiment) -> Iterator[str]:
+    for strategy, runs in by_strategy(experiment.runs).items():
+        caches = by(runs, lambda run: run.cell.cache)
+        if {"cold", "warm"} <= set(caches):
+            held = _by_cell(caches["cold"], caches["warm"], total_s, key=_but_cache)
+            ratios = [each.ratio for each in held if each.ratio]
+            if ratios:
+                yield (
+                    f"{strategy}: with the image on the target already, a move took {median(ratios):.2g} of the time "
+                    f"(median over {len(ratios)} cells); the total time was {_tally(held)}."
+                )
+
+
+def _modes(experiment: Experiment) -> Iterator[str]:
+    """Two peaks, and the factor that tells them apart, if there is one."""
+    for strategy, runs in by_strategy(experiment.runs).items():
+        timed = [run for run in runs if total_s(run) is not None]
+        low, *other = summarise(values(timed, total_s)).modes if timed else [Mode(0, 0.0)]
+        for high in other:
+            yield (
+                f"{strategy}: the total times of all runs have two modes, {low.n} runs around {low.median:.3g} s "
+                f"and {high.n} around {high.median:.3g} s. {_explained(timed, low.n)}"
+            )
+
+
+def _explained(runs: Sequence[Run], fast: int) -> str:
+    border = sorted(values(runs, total_s))[fast]
+    for name in ("cache", "link_mbit", "image", "state", "where", "store", "suite", "change_rate"):
+        levels = by(runs, lambda run, of=name: getattr(run.cell, of))  # type: ignore[misc]
+        above = {level: mean((total_s(run) or 0.0) >= border for run in group) for level, group in levels.items()}
+        if len(levels) > 1 and all(part >= _PURE or part <= 1 - _PURE for part in above.values()):
+            slow = ", ".join(str(level) for level, part in above.items() if part >= _PURE)
+            return f"They are no accident: the slow ones are those with {name} {slow}."
+    return "No single factor of the matrix tells them apart."
+
+
+def _bytes(experiment: Experiment) -> Iterator[str]:
+    told = []
+    for strategy, runs in by_strategy(experiment.runs).items():
+        ratios = [
+            sent / run.measures.minimum_bytes
+            for run in runs
+            if run.measures.minimum_bytes and (sent := sent_bytes(run))
+        ]
+        if ratios:
+            told.append(f"{strategy} {median(ratios):.2g}")
+    if told:
+        yield f"On the link, in parts of the least that had to cross (median): {', '.join(told)}."
+
+
+def _where_time_goes(experiment: Experiment) -> Iterator[str]:
+    for strategy, runs in by_strategy(experiment.runs).items():
+        known = [stages(run) for run in runs if run.phases and total_s(run)]
+        if known:
+            spent = {stage: mean(each[stage] for each in known) for stage in STAGES}
+            whole = sum(spent.values())
+            most = sorted(spent, key=spent.__getitem__, reverse=True)[:2]
+            words = " and ".join(f"{stage!r} ({100 * (spent[stage] / whole):.0f} %)" for stage in most)
+            yield f"{strategy}: most of the time goes into {words} of {whole:.3g} s on average."
+
+
+def _predictions(experiment: Experiment) -> Iterator[str]:
+    for kind, of in (("total time", total_pair), ("downtime", downtime_pair)):
+        pairs = [pair for run in experiment.runs if (pair := of(run))]
+        if pairs:
+            error = median(abs(said - was) / was for said, was in pairs)
+            yield f"The plan's prediction of the {kind} was off by {100 * error:.0f} % (median of {len(pairs)} runs)."
+
+
+def _failures(experiment: Experiment) -> Iterator[str]:
+    if not experiment.failed:
+        yield f"All {len(experiment.runs)} runs came to a good end."
+        return
+    reasons = by(experiment.failed, lambda run: (run.cell.strategy, run.reason))
+    told = "; ".join(f"{strategy}: {len(runs)} times {reason}" for (strategy, reason), runs in reasons.items())
+    yield f"{len(experiment.failed)} of {len(experiment.all)} runs failed. {told}."
+
+
+def _doubts(experiment: Experiment) -> Iterator[str]:
+    timed = [run for run in experiment.runs if total_s(run) is not None]
+    cells = by(timed, lambda run: run.cell.id).values()
+    doubted = {_cell_words(runs[0]): found for runs in cells if (found := doubts(values(runs, total_s)))}
+    if doubted:
+        shown = "; ".join(f"{name}: {found[0]}" for name, found in list(doubted.items())[:_SHOWN])
+        more = f"; and {len(doubted) - _SHOWN} more" if len(doubted) > _SHOWN else ""
+        yield f"To be read with care, {len(doubted)} of {len(cells)} cells. {shown}{more}."
+
+
+def _cell_words(run: Run) -> str:
+    where = ", ".join(filter(None, Condition.of(run.cell).words()))
+    return f"{run.cell.strategy} of {Workload.of(run.cell).words()} ({where})"
+
+
+def _but_state(run: Run) -> object:
+    cell = run.cell
+    return cell.image, cell.change_rate, cell.memory_bytes, Condition.of(cell)
+
+
+def _but_cache(run: Run) -> object:
+    cell = run.cell
+    return Workload.of(cell), cell.link_mbit, cell.delay_ms, cell.store, cell.suite
+
+
+def _but_strategy(run: Run) -> object:
+    return Workload.of(run.cell), Condition.of(run.cell)
+
+
+def _by_cell(
+    a: Iterable[Run], b: Iterable[Run], measure: Measure, *, key: Callable[[Run], object] = _but_strategy
+) -> list[Comparison]:
+    """B against A in each cell that both have."""
+    first, second = by(a, key), by(b, key)
+    return compare_all(
+        [(values(first[cell], measure), values(second[cell], measure)) for cell in first if cell in second]
+    )
+
+
+def _tally(held: Sequence[Comparison]) -> str:
+    counts = {
+        verdict: sum(each.verdict == verdict for each in held) for verdict in ("more", "less", "alike", "cannot tell")
+    }
+    words = {
+        "more": "longer",
+        "less": "shorter",
+        "alike": f"the same within {100 * MARGIN:.0f} %",
+        "cannot tell": "not to be told apart",
+    }
+    told = ", ".join(f"{words[verdict]} in {count}" for verdict, count in counts.items() if count)
+    return f"{told} of {len(held)} cells"
+
+
+def _seconds(runs: Iterable[Run]) -> str:
+    told = summarise(values(runs, downtime_s))
+    span = "" if told.interval is None else f", 95 % interval {told.interval.low:.3g} to {told.interval.high:.3g}"
+    return f"{told.median:.3g} s (median of {told.n} runs{span})"
