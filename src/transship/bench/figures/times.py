@@ -1,0 +1,162 @@
+"""How long moves took in all."""
+
+from collections.abc import Callable
+from textwrap import fill
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from transship.bench.figures.bars import grouped_bars
+from transship.bench.figures.style import (
+    MEDIAN,
+    NothingToDrawError,
+    count,
+    error_bar,
+    figure_of,
+    finish,
+    fit_scale,
+    grid,
+    looks,
+    measured,
+    panels,
+)
+from transship.bench.statistics import summarise
+from transship.bench.table import (
+    Experiment,
+    by_condition,
+    by_image,
+    by_state,
+    by_strategy,
+    condition_names,
+    total_s,
+    values,
+)
+
+_FEWEST_FOR_SHAPE = 6
+_TITLE = 24
+"""Letters above a narrow panel."""
+
+_TOTAL = "total time [s]"
+
+Drawer = Callable[[Axes, int, list[float], str], None]
+"""Draws the times of one strategy into a row, in a colour."""
+
+
+def total_time_by_strategy(experiment: Experiment) -> Figure:
+    """A box a strategy, all runs as points."""
+    axes = _by_strategy(experiment, _boxes)
+    return finish(
+        figure_of(axes),
+        "box: quartiles, line: median, whiskers: up to 1.5 of the box, points: single runs of all images and states",
+        legend=False,
+    )
+
+
+def strategy_violin(experiment: Experiment) -> Figure:
+    """The distributions' shapes, where two modes would show."""
+    axes = _by_strategy(experiment, _violins)
+    return finish(figure_of(axes), f"width: share of runs around that time, bar: {MEDIAN}", legend=False)
+
+
+def time_by_image(experiment: Experiment) -> Figure:
+    """Medians of each image and strategy."""
+    return grouped_bars(experiment.runs, by_image, total_s, _TOTAL)
+
+
+def time_by_filesystem_state(experiment: Experiment) -> Figure:
+    """Whether it matters how much the container has written: a panel a strategy, a line an image."""
+    known = measured(experiment.runs, total_s)
+    if len(by_state(known)) == 1:
+        raise NothingToDrawError("there is one filesystem state only")
+    conditions, names = by_condition(known), condition_names(known)
+    cells = [
+        (strategy, names[condition], group)
+        for condition, runs in conditions.items()
+        for strategy, group in by_strategy(runs).items()
+    ]
+    look, states = looks(by_image(known)), list(by_state(known))
+    axes = grid(len(cells), height=1.75, across=4)
+    for ax, (strategy, condition, group) in zip(axes, cells, strict=True):
+        ax.set_title("\n".join(filter(None, (fill(strategy, _TITLE), fill(condition, _TITLE)))), fontsize=8)
+        for image, there in by_image(group).items():
+            found = {state: summarise(values(each, total_s)) for state, each in by_state(there).items()}
+            at = [states.index(state) for state in found]
+            spans = np.array([error_bar(each) for each in found.values()])[:, :, 0].T
+            medians = [each.median for each in found.values()]
+            ax.errorbar(
+                at,
+                medians,
+                yerr=spans,
+                markersize=4,
+                linewidth=1,
+                capsize=2,
+                label=image,
+                marker=look[image].marker,
+                **look[image].line(),
+            )
+        ax.set_xticks(range(len(states)), states)
+        ax.set_xlim(-0.4, len(states) - 0.6)
+    for ax in axes:
+        fit_scale(ax, values(known, total_s), "y")
+    figure_of(axes[0]).supylabel(_TOTAL, fontsize=8.5)
+    smallest = [group for *_, runs in cells for image in by_image(runs).values() for group in by_state(image).values()]
+    return finish(figure_of(axes[0]), f"written by the container; {MEDIAN}, {count(smallest)} a point")
+
+
+def _by_strategy(experiment: Experiment, draw: Drawer) -> Axes:
+    """A panel a condition, in it a row a strategy."""
+    known = measured(experiment.runs, total_s)
+    names = list(by_strategy(known))
+    height = 0.55 + 0.32 * len(names)
+    drawn = []
+    for panel in panels(known, height=height):
+        groups = by_strategy(panel.runs)
+        for row, name in enumerate(names):
+            if name in groups:
+                draw(panel.axes, row, values(groups[name], total_s), looks(names)[name].colour)
+        labels = [f"{name} (n={len(groups.get(name, ()))})" for name in names]
+        panel.axes.set_yticks(range(len(names)), labels)
+        panel.axes.set_ylim(len(names) - 0.4, -0.6)
+        panel.axes.set_xlabel(_TOTAL)
+        panel.axes.grid(visible=False, axis="y")
+        drawn.append(panel.axes)
+    for ax in drawn:
+        fit_scale(ax, values(known, total_s), "x")
+    return drawn[0]
+
+
+def _boxes(ax: Axes, row: int, times: list[float], colour: str) -> None:
+    shift = np.random.default_rng(row).uniform(-0.3, 0.3, len(times))
+    ax.scatter(times, row + shift, s=5, color=colour, alpha=0.55, linewidths=0)
+    ax.boxplot(
+        times,
+        positions=[row],
+        orientation="horizontal",
+        widths=0.6,
+        showfliers=False,
+        medianprops={"color": "black", "linewidth": 1.6},
+        boxprops={"linewidth": 0.8},
+        manage_ticks=False,
+    )
+
+
+def _violins(ax: Axes, row: int, times: list[float], colour: str) -> None:
+    if len(times) >= _FEWEST_FOR_SHAPE and min(times) < max(times):
+        _shape(ax, row, times, colour)
+    else:
+        ax.scatter(times, [row] * len(times), s=8, color=colour, linewidths=0)
+    summary = summarise(times)
+    spans = np.array(error_bar(summary))
+    ax.errorbar([summary.median], [row], xerr=spans, fmt="|", color="black", markersize=11, capsize=2.5, linewidth=1.6)
+
+
+def _shape(ax: Axes, row: int, times: list[float], colour: str) -> None:
+    """A smoothed histogram over the logarithm, so that it is as fair to short times as to long ones."""
+    logs = np.log(times)
+    spread = min(float(logs.std(ddof=1)), float(np.subtract(*np.quantile(logs, (0.75, 0.25)))) / 1.34 or 1.0)
+    width = max(0.5 * spread * len(times) ** -0.2, 0.01)
+    at = np.linspace(logs.min() - width, logs.max() + width, 400)
+    density = np.exp(-(((at[:, None] - logs) / width) ** 2) / 2).sum(axis=1)
+    half = 0.42 * density / density.max()
+    ax.fill_between(np.exp(at), row - half, row + half, color=colour, alpha=0.6, linewidth=0)
