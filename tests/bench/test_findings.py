@@ -1,6 +1,7 @@
 """Sentences and stars of experiments whose truth is known."""
 
 import csv
+import re
 from dataclasses import replace
 
 import pytest
@@ -15,8 +16,9 @@ from transship.bench.table import Experiment, by_strategy, total_s
 
 
 def said(experiment: Experiment, begin: str) -> str:
-    found = [each for each in findings(experiment) if each.startswith(begin)]
-    assert len(found) == 1, findings(experiment)
+    every = [sentence for sentences in findings(experiment).values() for sentence in sentences]
+    found = [each for each in every if each.startswith(begin)]
+    assert len(found) == 1, every
     return found[0]
 
 
@@ -33,15 +35,23 @@ def test_a_factor_that_makes_two_modes_is_named() -> None:
     assert told.endswith("They are no accident: the slow ones are those with cache cold.")
 
 
+def test_two_factors_that_make_two_modes_together_are_named() -> None:
+    told = said(made(Factors(strategies=("stop-start",))), "stop-start: the total times of all runs")
+    assert "the slow ones are those with cache and image" in told
+    assert {"cold nginx", "cold python"} == set(told.rpartition("image ")[2].rstrip(".").split("; "))
+
+
 def test_what_makes_no_difference_is_not_given_one() -> None:
-    told = said(made(), "export-import: state 1MB against none")
+    told = said(made(), "export-import: state 1MB against none took")
+    assert re.search(r"took (0\.9|1\.0)\d times as long", told)
+    told = told.partition("The total time")[2]
     assert "longer" not in told
     assert "shorter" not in told
     assert "of 8 cells" in told
 
 
 def test_what_a_warm_cache_is_worth() -> None:
-    told = said(made(Factors(images=("nginx",))), "stop-start: with the image on the target already")
+    told = said(made(Factors(images=("nginx",))), "stop-start: warm against cold")
     assert "shorter in 3 of 3 cells" in told
 
 

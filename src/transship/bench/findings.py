@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from statistics import mean, median
 
 from transship.bench.modes import Mode
@@ -16,6 +17,7 @@ from transship.bench.table import (
     Workload,
     by,
     by_condition,
+    by_image,
     by_state,
     by_strategy,
     condition_names,
@@ -27,6 +29,8 @@ from transship.bench.table import (
 
 _PURE = 0.95
 """A factor explains two modes if this part of the runs of each of its levels is in one of them."""
+
+_FACTORS = ("cache", "link_mbit", "image", "state", "where", "store", "suite", "change_rate")
 
 _SHOWN = 5
 """Of cells that are to be read with care, so many are named."""
@@ -45,36 +49,38 @@ class Choice:
     fewest_bytes: str
 
 
-def findings(experiment: Experiment) -> list[str]:
-    """All that can be said, the most useful first."""
-    makers = (
-        _winners,
-        _state_matters,
-        _cache_matters,
-        _modes,
-        _bytes,
-        _where_time_goes,
-        _predictions,
-        _failures,
-        _doubts,
-    )
-    return [sentence for make in makers for sentence in make(experiment)]
+def findings(experiment: Experiment) -> dict[str, list[str]]:
+    """All that can be said, by what it is about, the most useful first."""
+    makers: Mapping[str, Callable[[Experiment], Iterable[str]]] = {
+        "the shortest interruption": _winners,
+        "what the container has written": _state_matters,
+        "the image on the target": _cache_matters,
+        "two modes": _modes,
+        "bytes": _bytes,
+        "where the time goes": _where_time_goes,
+        "predictions": _predictions,
+        "the runs themselves": lambda them: (*_failures(them), *_doubts(them)),
+    }
+    said = {topic: list(make(experiment)) for topic, make in makers.items()}
+    return {topic: sentences for topic, sentences in said.items() if sentences}
 
 
 def choices(experiment: Experiment) -> list[Choice]:
     """A row for each container and condition."""
-    names = condition_names(experiment.runs)
-    return [
-        Choice(
-            workload.words(),
-            ", ".join(filter(None, condition.words())) if not names[condition] else names[condition],
-            _best(keeping, downtime_s, lambda told: f"{told.median:.3g} s"),
-            _best(keeping, total_s, lambda told: f"{told.median:.3g} s"),
-            _best(keeping, sent_bytes, lambda told: f"{told.median / 1e6:.3g} MB"),
-        )
-        for (workload, condition), strategies in cells_of(experiment.runs).items()
-        if (keeping := {name: runs for name, runs in strategies.items() if keeps_data(runs)})
-    ]
+    names, images = condition_names(experiment.runs), list(by_image(experiment.runs))
+    cells = cells_of(experiment.runs)
+    found = []
+    for workload, condition in sorted(
+        cells, key=lambda cell: (images.index(cell[0].image), cell[0].state_bytes, cell[1])
+    ):
+        keeping = {name: runs for name, runs in cells[workload, condition].items() if keeps_data(runs)}
+        if keeping:
+            where = names[condition] or ", ".join(filter(None, condition.words()))
+            interruption = _best(keeping, downtime_s, lambda told: f"{told.median:.3g} s")
+            fastest = _best(keeping, total_s, lambda told: f"{told.median:.3g} s")
+            fewest = _best(keeping, sent_bytes, lambda told: f"{told.median / 1e6:.3g} MB")
+            found.append(Choice(workload.words(), where, interruption, fastest, fewest))
+    return found
 
 
 def keeps_data(runs: Iterable[Run]) -> bool:
@@ -133,7 +139,8 @@ def _state_matters(experiment: Experiment) -> Iterator[str]:
         if least != most:
             held = _by_cell(states[least], states[most], total_s, key=_but_state)
             if held:
-                yield f"{strategy}: state {most} against {least}: the total time was {_tally(held)}."
+                told = f"{strategy}: state {most} against {least} took {_ratio(held)}."
+                yield f"{told} The total time was {_tally(held)}."
 
 
 def _cache_matters(experiment: Experiment) -> Iterator[str]:
@@ -141,12 +148,8 @@ def _cache_matters(experiment: Experiment) -> Iterator[str]:
         caches = by(runs, lambda run: run.cell.cache)
         if {"cold", "warm"} <= set(caches):
             held = _by_cell(caches["cold"], caches["warm"], total_s, key=_but_cache)
-            ratios = [each.ratio for each in held if each.ratio]
-            if ratios:
-                yield (
-                    f"{strategy}: with the image on the target already, a move took {median(ratios):.2g} of the time "
-                    f"(median over {len(ratios)} cells); the total time was {_tally(held)}."
-                )
+            if held:
+                yield f"{strategy}: warm against cold took {_ratio(held)}. The total time was {_tally(held)}."
 
 
 def _modes(experiment: Experiment) -> Iterator[str]:
@@ -162,14 +165,15 @@ def _modes(experiment: Experiment) -> Iterator[str]:
 
 
 def _explained(runs: Sequence[Run], fast: int) -> str:
+    """Which factor, or which two together, decide whether a run is among the fast ones."""
     border = sorted(values(runs, total_s))[fast]
-    for name in ("cache", "link_mbit", "image", "state", "where", "store", "suite", "change_rate"):
-        levels = by(runs, lambda run, of=name: getattr(run.cell, of))  # type: ignore[misc]
+    for names in (*combinations(_FACTORS, 1), *combinations(_FACTORS, 2)):
+        levels = by(runs, lambda run, of=names: tuple(getattr(run.cell, name) for name in of))  # type: ignore[misc]
         above = {level: mean((total_s(run) or 0.0) >= border for run in group) for level, group in levels.items()}
         if len(levels) > 1 and all(part >= _PURE or part <= 1 - _PURE for part in above.values()):
-            slow = ", ".join(str(level) for level, part in above.items() if part >= _PURE)
-            return f"They are no accident: the slow ones are those with {name} {slow}."
-    return "No single factor of the matrix tells them apart."
+            slow = "; ".join(" ".join(map(str, level)) for level, part in above.items() if part >= _PURE)
+            return f"They are no accident: the slow ones are those with {' and '.join(names)} {slow}."
+    return "No factor of the matrix tells them apart, nor do two together."
 
 
 def _bytes(experiment: Experiment) -> Iterator[str]:
@@ -210,7 +214,7 @@ def _failures(experiment: Experiment) -> Iterator[str]:
         yield f"All {len(experiment.runs)} runs came to a good end."
         return
     reasons = by(experiment.failed, lambda run: (run.cell.strategy, run.reason))
-    told = "; ".join(f"{strategy}: {len(runs)} times {reason}" for (strategy, reason), runs in reasons.items())
+    told = "; ".join(f"{strategy}: {reason} ({len(runs)} runs)" for (strategy, reason), runs in reasons.items())
     yield f"{len(experiment.failed)} of {len(experiment.all)} runs failed. {told}."
 
 
@@ -251,6 +255,11 @@ def _by_cell(
     return compare_all(
         [(values(first[cell], measure), values(second[cell], measure)) for cell in first if cell in second]
     )
+
+
+def _ratio(held: Sequence[Comparison]) -> str:
+    ratios = [each.ratio for each in held if each.ratio]
+    return f"{median(ratios):.2f} times as long (median over cells)" if ratios else "as long as cannot be said"
 
 
 def _tally(held: Sequence[Comparison]) -> str:

@@ -80,7 +80,7 @@ def _times(ratio: float | None, runs: Sequence[Run], measure: Measure) -> Rating
     middle = summarise(found).median
     if ratio is None:
         return Rating(None, f"{middle:.3g} s; nothing to compare with")
-    return Rating(_stars(ratio, _TIMES), f"{middle:.3g} s; {ratio:.3g} times the shortest")
+    return Rating(_stars(ratio, _TIMES), f"{middle:.3g} s; {ratio:.2f} times the shortest")
 
 
 def _state(kept: Sequence[Kept]) -> Rating:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from transship.cli.bench_analysis import compare_command, fit_command, plot_command, report_command
 from transship.cli.say import say
 from transship.cli.settings import settings
 
@@ -22,8 +23,13 @@ bench_app = typer.Typer(
       transship bench run smoke --out results
       transship bench resume results
       transship bench export results > results.csv
+      transship bench report results
     """,
 )
+bench_app.command("plot")(plot_command)
+bench_app.command("report")(report_command)
+bench_app.command("compare")(compare_command)
+bench_app.command("fit")(fit_command)
 
 _HOST = "ssh://[USER@]HOST[:PORT], or a Docker context that is one."
 From = Annotated[str, typer.Option("--from", metavar="HOST", help=f"The source, instead of a lab: {_HOST}")]
