@@ -15,6 +15,7 @@ from transship.lab import HostOptions, Lab, LabOptions
 from transship.lab.node import Node
 
 PORT = 8080
+TASK = "com.docker.swarm.task.id"
 SERVES = "trap 'exit 0' TERM; httpd -p 80 -h /www; while :; do sleep 0.05 & wait $!; done"
 """Serves /www, and ends as soon as it is told to."""
 
@@ -142,6 +143,9 @@ def clean(made: Cluster) -> None:
     if names:
         made.h1.output(["docker", "service", "rm", *names])
     for node in (made.h1, made.h2, made.h3):
+        plain = [each["Id"] for each in node.docker.containers(all=True) if TASK not in each["Labels"]]
+        for container in plain:
+            node.docker.remove_container(container, force=True)
         wait_for(lambda node=node: not node.output(["docker", "ps", "-aq"]).split())  # type: ignore[misc]
         node.output(["docker", "volume", "prune", "--all", "--force"])
         node.output(["docker", "image", "prune", "--all", "--force"])

@@ -64,7 +64,6 @@ INGRESS: dict[str, Any] = {"EndpointSpec": {"Ports": [{"PublishedPort": 80, "Tar
 STUCK = {"volume-stays": "error", "drain-anywhere": "error"}
 
 CASES: list[tuple[Callable[[], SwarmSeen], SwarmOptions, dict[str, str]]] = [
-    (lambda: seen(service(Labels={CLAIM: "x"})), PLAIN, {"move-under-way": "error"}),
     (lambda: seen(replace(service(), update_state="updating")), PLAIN, {"update-under-way": "error"}),
     (lambda: seen(replace(service(), update_state="paused")), PLAIN, {"update-paused": "warning"}),
     (lambda: seen(target=node("h3", availability="pause")), PLAIN, {"node-unavailable": "error"}),
@@ -134,6 +133,7 @@ def refusal(swarm: SwarmSeen, options: SwarmOptions | None = None) -> str:
 
 
 def test_what_cannot_be_moved_is_refused_with_the_reason() -> None:
+    assert "was cut off" in refusal(seen(service(Labels={CLAIM: "x"})))
     assert "is global" in refusal(seen(service(Mode={"Global": {}})))
     assert "is a job" in refusal(seen(service(Mode={"ReplicatedJob": {}})))
     assert "shall have 2 tasks, and 1 of them run" in refusal(seen(replicas(2)))

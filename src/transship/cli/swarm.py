@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
@@ -154,6 +155,99 @@ def unpin_command(context: typer.Context, service: str, *, manager: Manager = ""
     say(f"{service} no longer has {', '.join(api.unpin(service, _reach(context, manager, None)))}")
 
 
+@swarm_app.command("adopt")
+def adopt_command(
+    context: typer.Context,
+    container: Annotated[str, typer.Argument(metavar="CONTAINER", help="A running container on a node.")],
+    *,
+    on: Annotated[str, typer.Option(metavar="HOST", help="Where it runs; by default on the manager.")] = "",
+    manager: Manager = "",
+    yes: Yes = False,
+) -> None:
+    """Make a service of an ordinary container, on its node. What Swarm has no word for is listed, and asked about.
+
+    For example: transship swarm adopt web --on ssh://root@h2 --manager ssh://root@h1
+
+    Exit codes:
+      0  it is a service; the old container stays, stopped and renamed
+      2  wrong words
+      3  it cannot be, or nobody agreed; nothing was touched
+      4  the service did not come up; the container runs as before
+      6  cut off: the message says what to type
+
+    """
+    from transship.swarm import api  # noqa: PLC0415 - see above
+
+    with _Asking(context, yes=yes) as asking:
+        done = api.adopt(
+            container, _reach(context, manager, None), on, agreed=asking.agreed, listener=asking.progress.show
+        )
+    asking.say(f"{done.name} is a service on {done.node} now; the old container is {done.left}, stopped")
+
+
+@swarm_app.command("release")
+def release_command(
+    context: typer.Context,
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="A service with one task.")],
+    *,
+    manager: Manager = "",
+    at: At = None,
+    yes: Yes = False,
+) -> None:
+    """Make an ordinary container of a service, on its node. Configs and secrets stay inside the swarm: then refused.
+
+    For example: transship swarm release web --manager ssh://root@h1 --at h2=ssh://root@10.0.0.2
+
+    Exit codes:
+      0  it is a container; the service is gone
+      2  wrong words
+      3  it cannot be, or nobody agreed; nothing was touched
+      4  the container did not come up; the service runs as before
+      6  cut off: the message says what to type
+
+    """
+    from transship.swarm import api  # noqa: PLC0415 - see above
+
+    with _Asking(context, yes=yes) as asking:
+        done = api.release(service, _reach(context, manager, at), agreed=asking.agreed, listener=asking.progress.show)
+    asking.say(f"{done.name} is an ordinary container on {done.node} now")
+
+
+class _Asking:
+    """A terminal that shows progress, and where somebody can be asked."""
+
+    def __init__(self, context: typer.Context, *, yes: bool, machine: bool = False) -> None:
+        from transship.cli import output  # noqa: PLC0415 - see above
+
+        self._yes = yes
+        self.screen = output.console(settings(context), machine=machine)
+        self.progress = output.Progress(settings(context))
+
+    def __enter__(self) -> Self:
+        self.progress.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.progress.__exit__(kind, error, trace)
+
+    def agreed(self, findings: "Sequence[Finding]") -> bool:
+        """Show the findings, and ask where there is something to be warned of."""
+        from transship.cli import output  # noqa: PLC0415 - see above
+        from transship.plan.findings import no_warnings  # noqa: PLC0415
+
+        with self.progress.paused():
+            output.print_findings(self.screen, findings)
+            return self._yes or no_warnings(findings) or (self.screen.is_interactive and confirmed())
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        from transship.cli.output import line  # noqa: PLC0415 - see above
+
+        self.screen.print(line(text), soft_wrap=True)
+
+
 def _plan(context: typer.Context, journey: "ServiceJourney", options: "SwarmOptions", *, as_json: bool) -> None:
     from transship.cli import output, swarm_output  # noqa: PLC0415 - see above
     from transship.swarm import api  # noqa: PLC0415
@@ -169,23 +263,15 @@ def _plan(context: typer.Context, journey: "ServiceJourney", options: "SwarmOpti
 
 def _move(context: typer.Context, journey: "ServiceJourney", options: "SwarmOptions", words: tuple[bool, bool]) -> None:
     from transship.cli import output, swarm_output  # noqa: PLC0415 - see above
-    from transship.plan.findings import no_warnings  # noqa: PLC0415
     from transship.swarm import api  # noqa: PLC0415
 
     as_json, yes = words
-    screen = output.console(settings(context), machine=as_json)
-    with output.Progress(settings(context)) as progress:
-
-        def agreed(findings: "Sequence[Finding]") -> bool:
-            with progress.paused():
-                output.print_findings(screen, findings)
-                return yes or no_warnings(findings) or (screen.is_interactive and confirmed())
-
-        result = api.move(journey, options, agreed=agreed, listener=progress.show)
+    with _Asking(context, yes=yes, machine=as_json) as asking:
+        result = api.move(journey, options, agreed=asking.agreed, listener=asking.progress.show)
     if as_json:
         output.print_json(result.to_json())
     else:
-        swarm_output.print_result(screen, result)
+        swarm_output.print_result(asking.screen, result)
 
 
 def _reach(context: typer.Context, manager: str, at: list[str] | None) -> "Reach":

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from transship.errors import (
     NeedsRecoveryError,
-    NotFoundError,
     PreflightError,
     RefusedError,
     StepError,
@@ -18,15 +17,19 @@ from transship.journal.stored import JournalError
 from transship.metrics.downtime import Prober
 from transship.metrics.events import Listener, Recorder
 from transship.plan.findings import Agreement, errors, no_warnings
+from transship.swarm.adopt import adopt as adopt_container
 from transship.swarm.edits import constrained, labelled
+from transship.swarm.exchange import Exchange, Exchanged
 from transship.swarm.journal import SwarmJournal
-from transship.swarm.model import Service
+from transship.swarm.model import Node, Service, Task
 from transship.swarm.move import ServiceMoving
-from transship.swarm.observe import require_manager, see_host, see_swarm
+from transship.swarm.observe import find_service, require_manager, require_node, see_host, see_swarm
 from transship.swarm.options import SwarmOptions
 from transship.swarm.plan import ServicePlan, new_record, plan_move, volumes_of
 from transship.swarm.reach import Connections, Reach, connections
 from transship.swarm.record import CLAIM, PIN
+from transship.swarm.release import releasable
+from transship.swarm.release import release as release_service
 from transship.swarm.result import Outcome, ServiceResult
 from transship.swarm.route import find_route
 from transship.swarm.seen import Route, SwarmSeen
@@ -71,9 +74,7 @@ def move(
 
     """
     try:
-        return _move(
-            journey, options or SwarmOptions(), agreed, Recorder(listeners=[] if listener is None else [listener])
-        )
+        return _move(journey, options or SwarmOptions(), agreed, _recorder(listener))
     except KeyboardInterrupt as error:  # later ones are heeded while it moves
         raise RefusedError("interrupted; nothing was touched") from error
 
@@ -102,12 +103,7 @@ def unpin(service: str, reach: Reach) -> tuple[str, ...]:
     with connections(reach) as connected:
         swarm = connected.swarm
         require_manager(swarm, reach.manager)
-        try:
-            found = Service.read(swarm.service(service))
-        except NotFoundError as error:
-            raise PreflightError(
-                f"the swarm has no service {service!r}", hint="docker service ls lists them"
-            ) from error
+        found = find_service([Service.read(each) for each in swarm.services()], service, reach.manager)
         if CLAIM in found.labels:
             raise PreflightError(f"a move of {found.name} is under way, or was cut off", hint="transship status")
         pins = _pins(found)
@@ -118,9 +114,43 @@ def unpin(service: str, reach: Reach) -> tuple[str, ...]:
         return tuple(pins)
 
 
+def adopt(
+    container: str,
+    reach: Reach,
+    host: str = "",
+    *,
+    agreed: Agreement = no_warnings,
+    listener: Listener | None = None,
+) -> Exchanged:
+    """Make a service of a container on the host at an address, by default the manager. See `swarm.adopt`."""
+    with connections(reach) as connected:
+        require_manager(connected.swarm, reach.manager)
+        node = connected.open(host or reach.manager)
+        return adopt_container(Exchange(connected.swarm, node, _recorder(listener), agreed), container)
+
+
+def release(
+    service: str, reach: Reach, *, agreed: Agreement = no_warnings, listener: Listener | None = None
+) -> Exchanged:
+    """Make an ordinary container of a service, on its node. See `swarm.release`."""
+    with connections(reach) as connected:
+        swarm = connected.swarm
+        require_manager(swarm, reach.manager)
+        found = find_service([Service.read(each) for each in swarm.services()], service, reach.manager)
+        task = releasable(found, tuple(Task.read(each) for each in swarm.tasks(found.id)))
+        node = Node.read(swarm.node(task.node))
+        host = connected.host(node)
+        require_node(host, node)
+        return release_service(Exchange(swarm, host, _recorder(listener), agreed), found, task)
+
+
 def forbidden(made: ServicePlan) -> bool:
     """Whether a finding of the plan forbids it."""
     return bool(errors(made.findings))
+
+
+def _recorder(listener: Listener | None) -> Recorder:
+    return Recorder(listeners=[] if listener is None else [listener])
 
 
 def _pins(service: Service) -> Sequence[str]:

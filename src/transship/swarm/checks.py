@@ -6,7 +6,7 @@ from transship.plan.findings import Finding, Severity
 from transship.swarm.constraints import admits, is_pin
 from transship.swarm.model import Mount, Node, Service
 from transship.swarm.options import SwarmOptions
-from transship.swarm.record import CLAIM, DRAINED
+from transship.swarm.record import DRAINED
 from transship.swarm.seen import Route, SwarmSeen
 
 _FOLLOWING = {"tmpfs": "what is in it is in memory and lost", "cluster": "Swarm itself brings it along"}
@@ -38,14 +38,7 @@ def _fits(service: Service, node: Node) -> bool:
 
 def _under_way(seen: SwarmSeen, _route: Route, _options: SwarmOptions) -> Iterator[Finding]:
     service = seen.service
-    if CLAIM in service.labels:
-        yield Finding(
-            "error",
-            "move-under-way",
-            f"{service.name} has the label {CLAIM}: a move of it is under way, or was cut off",
-            "transship recover ends one that was begun here; transship status tells of it",
-        )
-    elif service.update_state in {"updating", "rollback_started"}:
+    if service.update_state in {"updating", "rollback_started"}:
         text = f"Swarm is updating {service.name} ({service.update_message})"
         yield Finding("error", "update-under-way", text, "wait for its end: docker service ps")
     elif service.update_state in {"paused", "rollback_paused"}:

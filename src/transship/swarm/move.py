@@ -19,6 +19,7 @@ from transship.swarm.edits import constrained, drained, hurried, scaled
 from transship.swarm.journal import SwarmJournal
 from transship.swarm.model import seconds_of
 from transship.swarm.plan import ServicePlan, sends_image
+from transship.swarm.reason import reason_of
 from transship.swarm.record import ServiceMove, Stage
 from transship.swarm.settle import finish, go_back
 from transship.swarm.timeline import Sighting, Span, gap, spans
@@ -188,7 +189,7 @@ class ServiceMoving:
 
     def _roll_back(self, cause: BaseException) -> TransshipError:
         """Lead back, and return the error that says how that ended."""
-        reason = _reason(cause)
+        reason = reason_of(cause)
         with self.recorder.phase("undo"):
             self._end_belongings()
             try:
@@ -232,9 +233,3 @@ class ServiceMoving:
     def _save(self, *, stage: Stage | None = None, outcome: str = "", detail: str = "") -> None:
         self.record = replace(self.record, stage=stage or self.record.stage, outcome=outcome, detail=detail)
         self.journal.save_service(self.record)
-
-
-def _reason(cause: BaseException) -> str:
-    if isinstance(cause, KeyboardInterrupt):
-        return "interrupted"
-    return str(cause) if isinstance(cause, TransshipError) else f"a bug of transship: {type(cause).__name__}: {cause}"

@@ -69,17 +69,21 @@ def find_node(nodes: Sequence[Node], ref: str, manager: str) -> Node:
     return found[0]
 
 
+def require_node(host: Host, node: Node) -> None:
+    """Raise `PreflightError` unless the host is that node."""
+    if (host.docker.info().get("Swarm") or {}).get("NodeID") != node.id:
+        raise PreflightError(
+            f"{host.name} is not the node {node.name} of the swarm",
+            hint=f"--at {node.name}=HOST says how it is reached",
+        )
+
+
 def see_host(host: Host, node: Node, service: Service, container: str = "") -> HostSeen:
     """What there is of a service on a node's host. `container` is that of its task, if one runs there.
 
     Raises `PreflightError` where the host is not that node, and what `observe_host` raises.
     """
-    here = (host.docker.info().get("Swarm") or {}).get("NodeID")
-    if here != node.id:
-        raise PreflightError(
-            f"{host.name} is not the node {node.name} of the swarm",
-            hint=f"--at {node.name}=HOST says how it is reached",
-        )
+    require_node(host, node)
     facts = observe_host(host)
     with ThreadPoolExecutor(2) as pool:
         sizes = pool.submit(host.docker.volume_sizes)

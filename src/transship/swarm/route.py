@@ -1,12 +1,14 @@
 from transship.errors import PreflightError
 from transship.swarm.model import Node, Service
 from transship.swarm.options import SwarmOptions
+from transship.swarm.record import CLAIM
 from transship.swarm.seen import Route, SwarmSeen
 
 
 def find_route(seen: SwarmSeen, options: SwarmOptions) -> Route:
     """Which tasks of the service move, and from where. Raises `PreflightError` where that cannot be said."""
     service, target = seen.service, seen.target
+    _refuse_claimed(service)
     _refuse_kind(service)
     tasks = seen.own_tasks
     if not tasks or not all(task.running for task in tasks) or len(tasks) != service.replicas:
@@ -29,6 +31,14 @@ def find_route(seen: SwarmSeen, options: SwarmOptions) -> Route:
         home=home,
         goal=_distinct(seen, [target.id, *staying]),
     )
+
+
+def _refuse_claimed(service: Service) -> None:
+    if CLAIM in service.labels:
+        raise PreflightError(
+            f"{service.name} has the label {CLAIM}: a move of it is under way, or was cut off",
+            hint="transship status tells which; transship recover ends one that was cut off",
+        )
 
 
 def _refuse_kind(service: Service) -> None:
