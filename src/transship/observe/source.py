@@ -76,7 +76,7 @@ def source_state(seen: Container, options: MoveOptions) -> SourceState:
     return SourceState(
         container_id=seen.id,
         status=inspected["State"]["Status"],
-        changed_paths=_changed_paths(docker.changes(seen.id), seen.spec),
+        changed_paths=changed_paths(docker.changes(seen.id), seen.spec),
         image_bytes=docker.inspect_image(seen.spec.image.id)["Size"],
         unknown_fields=unknown_fields(inspected),
         layer_bytes=docker.layer_size(seen.id),
@@ -125,7 +125,7 @@ def _layer_sizes(docker: Docker, image: str) -> tuple[int, ...]:
     return tuple(size for size in reversed(sizes) if size)
 
 
-def _changed_paths(changes: Iterable[Json], spec: ContainerSpec) -> int:
+def changed_paths(changes: Iterable[Json], spec: ContainerSpec) -> int:
     """How many paths were written, not counting the folders that Docker made for the mounts."""
     made_for_mounts = {
         str(path)
