@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -59,14 +60,20 @@ class Arena:
         """Begin anew: one copy on the source, and nothing of it on the target. Returns the copy's id."""
         for node in (self.source, self.target):
             _empty(node)
-        for side in self.doubtful:
-            self.node(side).stop_dockerd()
-            self.node(side).start_dockerd()
-        self.doubtful.clear()
+        for side in tuple(self.doubtful):
+            self.restart(side)
         self.lab.load(self.source, "busybox")
         if fault.image:
             self.lab.load(self.target, "busybox")
         return workload.run(self.source, policy=fault.policy, volume=fault.has_volume, network=fault.network)
+
+    def restart(self, side: str) -> None:
+        """Restart the dockerd of a side on which no copy runs, and end what one that was killed has left there."""
+        node = self.node(side)
+        node.stop_dockerd()
+        _kill(_running(node, "docker-proxy"))
+        node.start_dockerd()
+        self.doubtful.discard(side)
 
     def mend(self) -> None:
         """Repair the hosts, whatever was done to them."""
@@ -88,9 +95,7 @@ def _empty(node: Node) -> None:
         docker.remove_container(each["Id"], force=True, v=True)
     # After a cut the host's sshd does not know for hours that nobody is there any more; and a dockerd that was killed
     # leaves processes behind that hold the ports of its containers.
-    for pid in (*agents(node), *_running(node, "docker-proxy")):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    _kill((*agents(node), *_running(node, "docker-proxy")))
     for network in docker.networks(filters={"type": "custom"}):
         docker.remove_network(network["Id"])
     for volume in docker.volumes()["Volumes"] or ():
@@ -99,6 +104,12 @@ def _empty(node: Node) -> None:
         if "busybox:latest" not in (image["RepoTags"] or ()) or node.image:
             docker.remove_image(image["Id"], force=True)
     node.output(["rm", "-rf", _RECORDS, _RUN])
+
+
+def _kill(pids: Iterable[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _running(node: Node, name: str) -> list[int]:

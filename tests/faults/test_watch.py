@@ -1,5 +1,7 @@
 """Those who look for two copies and for lost lines find them where there are any."""
 
+import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,7 +11,7 @@ from tests.faults import workload
 from tests.faults.arena import Arena, snapshot
 from tests.faults.fault import Fault, draw
 from tests.faults.invariants import Evidence, broken
-from tests.faults.watch import Client, Watch, executes
+from tests.faults.watch import Client, Watch, executes, is_dying
 from transship.lab.processes import wait_until
 
 pytestmark = pytest.mark.lab
@@ -38,6 +40,14 @@ def rewrite(arena: Arena, log: str, command: str) -> None:
     """Replace a log by what a command makes of it."""
     script = f'lines=$({command} < {workload.LOGS[log]}); echo "$lines" > {workload.LOGS[log]}'
     arena.source.output(["docker", "exec", workload.NAME, "sh", "-c", script])
+
+
+def test_one_that_was_killed_takes_no_step_any_more() -> None:
+    with subprocess.Popen(["sleep", "60"]) as program:
+        assert not is_dying(str(program.pid))
+        program.kill()
+        os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOWAIT)
+        assert is_dying(str(program.pid))
 
 
 def test_nothing_is_found_where_nothing_happened(arena: Arena, fault: Fault) -> None:

@@ -258,8 +258,10 @@ class _Trial:
         return failures
 
     def _onward(self) -> None:
-        """An ordinary move follows, from wherever it is."""
+        """An ordinary move follows, from wherever it is, to a host whose Docker is in order."""
         there = executes(self.arena.target)
+        if self.fault.kind.startswith("dockerd") and self.fault.side == ("source" if there else "target"):
+            self.arena.restart(self.fault.side)  # what it holds for containers that have ended, see docs/faults.md
         job = replace(
             self._job(boundary=False),
             source=self.arena.address("target" if there else "source", self.fault.user),

@@ -1,6 +1,7 @@
 """What is seen of both hosts while a move is disturbed: which copies execute, and what a client is told."""
 
 import http.client
+import signal
 import threading
 import time
 from collections.abc import Mapping
@@ -17,6 +18,9 @@ SAMPLE_S = 0.05
 _ASK_S = 0.08
 _CONNECT_S = 0.25
 _ANSWER_S = 1.0
+_FLAGS = 6
+"""Where a process's flags are in its `stat`, counted from behind its name."""
+_PF_EXITING = 0x4
 
 
 def copies(node: Node) -> dict[str, bool]:
@@ -40,9 +44,21 @@ def _unified(node: Node) -> list[Path]:
 
 def _is_copy(group: Path) -> bool:
     return any(
-        _text(Path("/proc", pid, "cmdline")).endswith(f"{workload.MARK}\0")
+        _text(Path("/proc", pid, "cmdline")).endswith(f"{workload.MARK}\0") and not is_dying(pid)
         for pid in _text(group / "cgroup.procs").split()
     )
+
+
+def is_dying(pid: str) -> bool:
+    """Whether the process takes no step any more: it is in the kernel, and ends there, when it was sent SIGKILL.
+
+    Such a signal is what a frozen process is ended by; it is no longer frozen then, and on a busy machine it waits for
+    a processor to end on.
+    """
+    status = dict(line.split(":\t", 1) for line in _text(Path("/proc", pid, "status")).splitlines() if ":\t" in line)
+    pending = int(status.get("SigPnd", "0"), 16) | int(status.get("ShdPnd", "0"), 16)
+    flags = _text(Path("/proc", pid, "stat")).rpartition(")")[2].split()[_FLAGS:][:1]
+    return bool(pending >> (signal.SIGKILL - 1) & 1) or any(int(each) & _PF_EXITING for each in flags)
 
 
 def _text(path: Path) -> str:
