@@ -96,13 +96,16 @@ def test_a_connection_without_traffic_survives_a_target_that_does_not_serve(
     assert left_behind(hosts.h1) == left_behind(hosts.h2) == ""
 
 
-@pytest.mark.parametrize("phase", ["dump", "last-round", "release"])
+@pytest.mark.parametrize(
+    ("phase", "post_copy"), [("dump", False), ("last-round", False), ("release", False), ("release", True)]
+)
 def test_a_source_whose_coordinator_is_killed_goes_on_by_itself(
-    hosts: Hosts, address: str, tmp_path: Path, phase: str
+    hosts: Hosts, address: str, tmp_path: Path, large_pipes: None, phase: str, *, post_copy: bool
 ) -> None:
     before = snapshot(hosts.h2)
     redis = run_redis(hosts, MEGABYTES, address=address)
-    with Writer(address) as writer, coordinator(hosts, str(tmp_path / "state"), "started", phase) as moving:
+    moved = coordinator(hosts, str(tmp_path / "state"), "started", phase, post_copy=post_copy)
+    with Writer(address) as writer, moved as moving:
         writer.reach(500)
         assert moving.until_waiting(time.monotonic() + 60), moving.error
         moving.send(signal.SIGKILL)
@@ -116,6 +119,28 @@ def test_a_source_whose_coordinator_is_killed_goes_on_by_itself(
     ends = ("--host", hosts.address(hosts.h1), "--host", hosts.address(hosts.h2))
     ended = hosts.transship(*elsewhere, "recover", "--yes", *ends)
     assert ended.code == 0, ended.err
+    assert snapshot(hosts.h2) == before
+    assert left_behind(hosts.h1) == left_behind(hosts.h2) == ""
+
+
+@pytest.mark.parametrize(("phase", "post_copy"), [("memory", False), ("pages", True)])
+def test_what_is_interrupted_goes_on_where_it_was(
+    hosts: Hosts, address: str, tmp_path: Path, large_pipes: None, phase: str, *, post_copy: bool
+) -> None:
+    before = snapshot(hosts.h2)
+    redis = run_redis(hosts, MEGABYTES, address=address)
+    moved = coordinator(hosts, str(tmp_path / "state"), "started", phase, post_copy=post_copy)
+    with socket.create_connection((address, 6379), timeout=30) as connection, moved as moving:
+        connection.sendall(b"INCR counter\r\n")
+        assert connection.recv(16) == b":1\r\n"
+        assert moving.until_waiting(time.monotonic() + 60), moving.error
+        moving.send(signal.SIGINT)
+        assert moving.until("ended", time.monotonic() + 60)
+        assert moving.said[-1]["outcome"] == "RolledBackError", moving.error
+        connection.sendall(b"INCR counter\r\n")
+        assert connection.recv(16) == b":2\r\n"
+    assert redis.host is hosts.h1
+    assert redis.is_whole()
     assert snapshot(hosts.h2) == before
     assert left_behind(hosts.h1) == left_behind(hosts.h2) == ""
 
@@ -151,10 +176,9 @@ def test_what_was_handed_over_and_not_taken_is_thawed_by_recover(hosts: Hosts, a
         ends = ("--host", hosts.address(hosts.h1), "--host", hosts.address(hosts.h2))
 
         def recovered() -> bool:
-            return hosts.transship(*elsewhere, "recover", "--yes", *ends).code == 0
+            return hosts.transship(*elsewhere, "recover", "--yes", *ends).code == 0 and runs(hosts.h1)
 
-        wait_for(recovered)
-        wait_for(lambda: runs(hosts.h1))
+        wait_for(recovered, 90)
         writer.reach(writer.commands + 500)
         writer.stop()
     assert writer.failure == ""

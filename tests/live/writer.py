@@ -5,6 +5,8 @@ import threading
 import time
 from typing import Self
 
+_LONGEST_S = 100.0
+"""A silence that no source survives for much longer: see `agent.netns.mute`."""
 _INCREMENT = b"*2\r\n$4\r\nINCR\r\n$7\r\ncounter\r\n"
 
 
@@ -15,7 +17,7 @@ class Writer:
         self.commands = 0
         self.longest_wait_s = 0.0
         self.failure = ""
-        self._connection = socket.create_connection((address, port), timeout=30)
+        self._connection = socket.create_connection((address, port), timeout=_LONGEST_S)
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -33,7 +35,7 @@ class Writer:
         while self.commands < commands and not self.failure:
             assert time.monotonic() < deadline, f"{self.commands} of {commands} commands were answered"
             time.sleep(0.01)
-        assert self.failure == ""
+        assert self.failure == "", self.failure
 
     def stop(self) -> None:
         """End after the answer that is being waited for."""

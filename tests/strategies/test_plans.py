@@ -66,7 +66,7 @@ def test_live_hands_over_when_memory_and_files_are_there_and_ends_when_all_memor
     cutover = [type(step).__name__ for step in plan.cutover]
     assert cutover[:5] == ["Fence", "FreezeMemory", "CarryOver", "ProveStopped", "Release"]
     assert cutover[5:] == ["GoOn", "ProveHealthy", "AwaitMemory", "ProveStopped"]
-    assert [type(step).__name__ for step in plan.retire] == ["KillSource", "Retire"]
+    assert [type(step).__name__ for step in plan.retire] == ["CloseConnections", "KillSource", "Retire"]
 
 
 def test_live_is_considered_only_where_it_is_named() -> None:

@@ -56,7 +56,7 @@ class Rescue:
     def bring_back(self) -> None:
         """The source may have been told to stop, or to freeze: it serves again."""
         if self._migration.memory:
-            resumption.let_go(self._migration)
+            self._insist(lambda: resumption.let_go(self._docker, self._migration))
         self._insist(self._settle)
         self._insist(self._source_serves)
         if self._migration.memory:

@@ -32,6 +32,14 @@ def kill_all(container: str) -> int:
     return len(found)
 
 
+def freeze(container: str) -> None:
+    """Freeze a container's processes, as they are frozen with control groups of version 2."""
+    for folder, _, names in os.walk(_ROOT):
+        if os.path.basename(folder) in (container, f"docker-{container}.scope") and "cgroup.freeze" in names:
+            with open(f"{folder}/cgroup.freeze", "w", encoding="ascii") as file:
+                file.write("1")
+
+
 def has_processes(container: str) -> bool:
     """Whether a container has any, also one that is just being restored."""
     return bool(_named(container))

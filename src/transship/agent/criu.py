@@ -57,8 +57,7 @@ def dump_command(container: Container, folder: MemoryFolder, options: Sequence[s
     """
     namespace = os.stat(f"/proc/{container.pid}/ns/net").st_ino
     with open(configuration_path(folder.path), "w", encoding="utf-8") as file:
-        # Nobody has accepted those in flight: they are refused with the others that are closed.
-        closed = [] if container.established else ["tcp-close", "skip-in-flight"]
+        closed = [] if container.established else ["tcp-close"]
         lines = [*options, *closed, f"external net[{namespace}]:{_NETWORK_KEY}"]
         file.writelines(f"{line}\n" for line in lines)
     return [

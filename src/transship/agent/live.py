@@ -176,7 +176,8 @@ class Live:
 
     def _let_go(self, request: dict[str, Any]) -> dict[str, Any]:
         """Here is the source of the `record`: see resumption.py, as for the four that follow."""
-        resumption.let_go(read(request["record"]))
+        migration = read(request["record"])
+        resumption.let_go(docker_api.find(migration.source_daemon), migration)
         return {}
 
     def _speak(self, request: dict[str, Any]) -> dict[str, Any]:

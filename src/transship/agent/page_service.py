@@ -115,7 +115,8 @@ def run() -> None:
     for part in ("images", "small"):
         remove_tree(os.path.join(folder, part))
     if status:
-        sys.stderr.write(complaint(os.path.join(work, _LOG)) + "\n")
+        with suppress(BrokenPipeError):  # the agent is gone
+            os.write(2, os.fsencode(complaint(os.path.join(work, _LOG))) + b"\n")
     leash.join()  # whoever restores works in that folder until the agent says that it is done, or ends
     remove_tree(folder)
     sys.exit(1 if status else 0)

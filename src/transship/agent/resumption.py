@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from . import dumping, memory_folder
+from . import cgroup, dumping, memory_folder
 from .containerd_copies import remove_copies
 from .faults import AgentError
 from .netns import Namespace
@@ -22,9 +22,14 @@ _LOOK_S = 0.02
 _SANDBOX_POLICY = {"Name": "always", "MaximumRetryCount": 0}
 
 
-def let_go(migration: Migration) -> None:
-    """Return when the source may be thawed: CRIU does nothing with it any more. Raises `AgentError`."""
+def let_go(docker: Docker, migration: Migration) -> None:
+    """Return when the source may be thawed: CRIU does nothing with it any more. Raises `AgentError`.
+
+    It is frozen then: where CRIU was killed it is not, and Docker refuses to thaw what it has frozen and is not.
+    """
     dumping.end(migration.id)
+    if docker.inspect(migration.source)["State"]["Paused"]:
+        cgroup.freeze(migration.source)
 
 
 def speak(docker: Docker, migration: Migration) -> None:

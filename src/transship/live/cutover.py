@@ -93,6 +93,19 @@ class GoOn:
 
 
 @dataclass(frozen=True, slots=True)
+class CloseConnections:
+    """After the point of no return: have clients hear that their connections end, when the source is killed next."""
+
+    phase: str = "close"
+
+    def describe(self) -> str:
+        return "let the source tell its clients that their connections end"
+
+    def run(self, move: Move) -> None:
+        memory_of(move).source.speak()
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitMemory:
     """Wait until all memory is on the target, and let its two containers restart by themselves from then on."""
 

@@ -56,12 +56,12 @@ class LiveSource:
         return str(images)
 
     def freeze(self) -> None:
-        """Let nothing more leave the container whose connections go on, then freeze its processes.
+        """Let nothing more leave the container, then freeze its processes.
 
-        In this order: an answer that was given after that is in the process's memory, unsent, and moves with it.
+        In this order: an answer that was given after that is in the process's memory, unsent, and moves with it; and no
+        connection comes into being that nobody has accepted, which CRIU refuses.
         """
-        if self.established:
-            self.agent.call("network", acts=["mute"])
+        self.agent.call("network", acts=["mute"])
         self.host.docker.pause(self.container)
 
     def dump(self, *, lazily: bool = False) -> int:
@@ -76,6 +76,10 @@ class LiveSource:
         except TransferError as error:
             raise TransferError(explained(str(error)), hint=error.hint) from error
         return int(said["bytes"])
+
+    def speak(self) -> None:
+        """Let packets leave again, for connections that end here."""
+        self.agent.call("network", acts=["speak"])
 
     def wipe(self) -> None:
         """Take away the images. The container is as it was."""

@@ -5,7 +5,7 @@ from transship.hosts.base import Json
 from transship.hosts.facts import RootAccess
 from transship.lifecycle import Fence, ProveHealthy, ProveStopped, Release
 from transship.live.checks import LIVE_RULES, address_moves
-from transship.live.cutover import AwaitMemory, CarryOver, FreezeMemory, GoOn
+from transship.live.cutover import AwaitMemory, CarryOver, CloseConnections, FreezeMemory, GoOn
 from transship.live.prepare import CreateSandbox, PrepareMemory
 from transship.live.sandbox import endpoints, moved_spec
 from transship.live.target import configuration_path
@@ -38,7 +38,10 @@ class Live:
             strategy=self.name,
             prepare=_prepare(seen, options, migration),
             cutover=_cutover(seen, options),
-            retire=retiring(seen, replace(options, freeze=True), migration),
+            retire=(
+                *(() if address_moves(seen.spec) else (CloseConnections(),)),
+                *retiring(seen, replace(options, freeze=True), migration),
+            ),
         )
 
 
