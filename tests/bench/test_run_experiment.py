@@ -2,6 +2,7 @@ import csv
 import io
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -219,6 +220,19 @@ def test_killed_again_and_again_every_run_is_made_once(tmp_path: Path) -> None:
     made = [Planned(run.run, run.cell, run.repetition, run.warm_up) for run in found.runs()]
     assert tuple(made) == Matrix.read(SHORT).schedule(), f"seed {seed}"
     assert Counter(run.outcome for run in found.runs()) == {"moved": len(made)}, f"seed {seed}"
+
+
+def test_asked_to_end_it_takes_its_lab_down(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    process = bench("run", "smoke", "--out", str(folder))
+    try:
+        _wait_for_results(folder, 1)
+        process.send_signal(signal.SIGTERM)
+        assert ended(process)[0] != 0
+        assert record.load(lab_name(folder)) is None
+    finally:
+        take_down(lab_name(folder))
+    assert 1 <= len(ResultFolder.open(folder).runs()) < len(Matrix.read(read_matrix("smoke")).schedule())
 
 
 def test_nothing_of_a_killed_experiment_is_left_once_it_is_resumed(tmp_path: Path) -> None:

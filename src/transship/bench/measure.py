@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def make_move(job: Job, folder: Path, *, timeout_s: float, held: int) -> Ended:
         os.close(stdin)
         used = None
         try:
-            os.write(tell, json.dumps(encode(job)).encode() + b"\n")
+            with suppress(BrokenPipeError):  # it has ended already, and its last words say why
+                os.write(tell, json.dumps(encode(job)).encode() + b"\n")
             used = _wait(process, timeout_s)
         finally:
             os.close(tell)  # the process takes this for the wish to undo

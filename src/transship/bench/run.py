@@ -1,6 +1,7 @@
 """What the command line calls: begin an experiment, or go on with one that was cut off."""
 
 import hashlib
+import signal
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -43,6 +44,7 @@ def read_matrix(name: str) -> str:
 def begin(matrix: str, folder: Path, ends: Ends | None, tell: Tell) -> None:
     """Make all runs of a matrix, whose text this is, and store their results in a new folder.
 
+    Ctrl-C, and SIGTERM and SIGHUP from then on, undo the move that is under way and raise `KeyboardInterrupt`.
     Without `ends` in a lab that is made for it, and gone afterwards. Raises as `Experiment.run`, and `UsageError` for a
     matrix that is wrong.
     """
@@ -61,6 +63,8 @@ def lab_name(folder: Path) -> str:
 
 
 def _go_on(folder: ResultFolder, ends: Ends | None, tell: Tell) -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a move is undone and a lab taken down, as by Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     if ends is None:
         remove_abandoned(lab_name(folder.path))  # what a killed one left is in the way, also where nothing is to do
     Experiment(folder, _opener(folder, ends), tell).run()
