@@ -1,14 +1,18 @@
 """What moves between two hosts in memory teach the next plan."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.test_api import World
 from transship import api, lifecycle
+from transship.journal.costs import write_costs
 from transship.journal.store import Journal
+from transship.plan.interval import Interval
 from transship.plan.options import MoveOptions
+from transship.plan.predict import Model
 from transship.plan.steps import Plan
 
 pytestmark = pytest.mark.usefixtures("settled_soon")
@@ -54,3 +58,18 @@ def test_a_record_that_cannot_be_read_is_no_reason_not_to_plan(tmp_path: Path) -
         database.execute("UPDATE migrations SET record = '{}'")
     database.close()
     assert factor(planned(tmp_path)) == 1.0
+
+
+def test_costs_that_were_learned_from_an_experiment_are_what_the_next_plan_begins_with(tmp_path: Path) -> None:
+    def downtime() -> float:
+        advice = planned(tmp_path).advice
+        assert advice is not None
+        assert advice.prediction.downtime_s is not None
+        return advice.prediction.downtime_s.likely
+
+    before = downtime()
+    model = replace(Model(), start=Interval(50.0, 50.0 + Model().start.likely, 60.0))
+    file = write_costs(model, cells=4, runs=40, fitted="2026-01-02T03:04:05+00:00", folder=tmp_path)
+    assert downtime() == pytest.approx(before + 50.0, abs=0.01)
+    file.write_text("damaged")
+    assert downtime() == pytest.approx(before, abs=0.01), "that is no reason not to plan"

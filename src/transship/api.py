@@ -25,6 +25,7 @@ from transship.hosts.facts import Facts, Link, measure_link, observe_criu, obser
 from transship.hosts.open import open_host
 from transship.hosts.readiness import Readiness, keeper_root, readiness
 from transship.hosts.survey import Answer, survey
+from transship.journal.costs import read_costs
 from transship.journal.store import Journal
 from transship.journal.stored import JournalError
 from transship.ledger import Ledger, Post
@@ -228,9 +229,9 @@ def _planned(seen: Observation, options: MoveOptions, recorder: Recorder, migrat
 
 
 def _learned(journal: Journal) -> Model:
-    """What earlier moves tell of costs. That one of them cannot be read any more is no reason not to move."""
+    """What experiments and earlier moves tell of costs. That they cannot be read any more is no reason not to move."""
     try:
-        model = Model()
+        model = read_costs(journal.path.parent) or Model()
         pairs = [pair(each.predicted or {}, each.happened or {}, model) for each in journal.history(_LEARN_FROM)]
     except JournalError:
         return Model()

@@ -4,6 +4,7 @@ import pytest
 
 from tests.plan.observed import SEEN, SPEC, seen
 from transship.hosts.paths import TreeSize
+from transship.metrics.downtime import Probe
 from transship.plan.interval import Interval
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
@@ -114,6 +115,14 @@ def test_a_program_that_does_not_hear_its_signal_takes_all_the_time_that_it_is_g
 def test_a_health_check_passes_no_earlier_than_it_is_asked() -> None:
     checked = seen(spec={"config": {"Healthcheck": {"Test": ["CMD", "true"], "Interval": 20 * 10**9}}})
     assert likely(of("stop-start", checked).downtime_s) > 20
+
+
+def test_who_tells_the_neighbours_where_it_is_now_answers_sooner() -> None:
+    asked = MoveOptions(probe=Probe("tcp", 80))
+    alone, announced = (likely(of(strategy, SEEN, asked).downtime_s) for strategy in ("stop-start", "sync"))
+    unasked = [likely(of(strategy).downtime_s) for strategy in ("stop-start", "sync")]
+    assert alone > unasked[0] + 0.3
+    assert announced < unasked[1] + 0.1
 
 
 def test_a_stopped_container_has_no_downtime() -> None:

@@ -25,7 +25,9 @@ _DUMP_RATE = 300e6
 _FREEZE = Interval(0.0, 0.05, 0.5)
 _IN_ROUNDS = frozenset({"sync", "live"})
 _START = Interval(0.15, 0.35, 1.2)
-_FIRST_ANSWER = Interval(0.0, 0.1, 5.0)
+_FIRST_ANSWER = Interval(0.0, 0.6, 5.0)
+_ANNOUNCED_ANSWER = Interval(0.0, 0.03, 5.0)
+"""Agents tell the neighbours where the container is now; without them packets to it are dropped at first."""
 _IMAGE_SHRINKS = Interval(0.2, 0.6, 1.05)
 _DATA_SHRINKS = Interval(0.05, 0.8, 1.1)
 
@@ -251,7 +253,9 @@ class _Estimate:
         earliest = self.work.first_healthy_s
         if earliest:
             return Interval(earliest, earliest + 0.5, 2 * earliest + self.model.first_answer.high)
-        return self.model.first_answer if self.work.probed else Interval(0.0, 0.0, 0.1)
+        if not self.work.probed:
+            return Interval(0.0, 0.0, 0.1)
+        return _ANNOUNCED_ANSWER if self.work.strategy in _IN_ROUNDS else self.model.first_answer
 
     def _last_round(self) -> Interval:
         """Looking at every name on both sides, and what was written since the round before: at most the budget."""
