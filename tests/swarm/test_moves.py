@@ -157,3 +157,37 @@ def test_a_service_that_somebody_else_claims_or_changes_is_left_alone(cluster: C
     assert done.code == 3
     assert "a move of it is under way" in done.err
     assert cluster.spec("web")["Labels"] == {CLAIM: "somebody"}
+
+
+def test_a_client_inside_the_swarm_gets_every_answer_with_start_first(cluster: Cluster) -> None:
+    cluster.h1.output(["docker", "network", "create", "--driver", "overlay", "--attachable", "mesh"])
+    words = ("--network", "mesh", "--endpoint-mode", "dnsrr", "--constraint", "node.hostname==h2")
+    cluster.create("web", f"mkdir -p /www; echo here > /www/index.html; {SERVES}", *words)
+    asks = "while :; do wget -q -T 5 -O /dev/null http://web/ && echo answered || echo failed; done"
+    options = ("--detach", "--name", "client", "--network", "mesh")
+    cluster.h1.output(["docker", "run", *options, "busybox", "sh", "-c", asks])
+
+    def answers() -> list[str]:
+        return cluster.h1.output(["docker", "logs", "client"]).split()
+
+    wait_for(lambda: "answered" in answers())
+    asked = len(answers())
+    done = cluster.move("web", "h3", "--fast", "--start-first")
+    assert done.code == 0, done.err
+    served = len(answers())
+    wait_for(lambda: len(answers()) > served)
+    assert "failed" not in answers()[asked:]
+    assert served - asked > 20
+    cluster.h1.output(["docker", "rm", "--force", "client"])
+    cluster.h1.output(["docker", "service", "rm", "web"])
+    wait_for(lambda: not cluster.h3.output(["docker", "ps", "-q"]).split())
+    cluster.h1.output(["docker", "network", "rm", "mesh"])
+
+
+def test_a_kernel_without_ipvs_is_told_beforehand(cluster: Cluster) -> None:
+    cluster.create("web", SERVES, "--constraint", "node.hostname==h2", "--publish", "8081:80")
+    has = cluster.h2.run(["test", "-e", "/proc/net/ip_vs"]).status == 0
+    done = cluster.move("web", "h3", "--plan")
+    assert done.code == 0, done.err
+    codes = {each["code"] for each in done.result["findings"]}
+    assert ("no-ipvs" in codes) is not has

@@ -2,7 +2,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from transship.cli.say import confirmed
+from transship.cli.say import confirmed, say
 from transship.cli.settings import settings
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def status_command(context: typer.Context, migration: AnyId = "", *, host: At = 
     reach, screen = _reach(context, host), output.console(settings(context))
     services = recovery.status(reach, migration)
     found = [] if services and migration else migrations.status(reach, migration)
-    damaged = [] if migration else migrations.damaged(reach, ended=False)
+    damaged = [] if migration else [*migrations.damaged(reach, ended=False), *recovery.damaged(reach, ended=False)]
     if as_json:
         told = {"migrations": [reports.status_as_json(each) for each in found], "damaged": damaged}
         output.print_json({**told, "services": [service_reports.status_as_json(each) for each in services]})
@@ -88,8 +88,8 @@ def history_command(
     from transship.swarm import recovery  # noqa: PLC0415
 
     reach, screen = _reach(context, None), output.console(settings(context))
-    entries, damaged = migrations.history(reach, limit=limit), migrations.damaged(reach)
-    services = recovery.history(reach, limit=limit)
+    entries, services = migrations.history(reach, limit=limit), recovery.history(reach, limit=limit)
+    damaged = [*migrations.damaged(reach), *recovery.damaged(reach)]
     if as_json:
         told = {"migrations": [reports.entry_as_json(each) for each in entries], "damaged": damaged}
         output.print_json({**told, "services": [service_reports.entry_as_json(each) for each in services]})
@@ -154,15 +154,39 @@ def abort_command(
 
 
 def _recover(context: typer.Context, words: tuple[str, list[str] | None, bool, bool], told: "Told | None") -> None:
+    from transship.cli import output, reports, service_reports  # noqa: PLC0415 - see above
+    from transship.errors import TransshipError  # noqa: PLC0415
+
+    migration, host, _, as_json = words
+    services, trouble = service_reports.recover(context, _reach(context, host), words, only_back=told is None)
+    if migration and trouble:
+        raise trouble
+    if migration and services:
+        return
+    try:
+        done = _recover_containers(context, words, told)
+    except TransshipError:
+        if trouble:
+            say(f"transship: {trouble}", err=True)
+        raise
+    if trouble:
+        raise trouble
+    if as_json:
+        told_services = {"services": [service_reports.status_as_json(each) for each in services]}
+        output.print_json({**reports.recovered_as_json(done), **told_services})
+    elif done or not services:
+        reports.print_recovered(output.console(settings(context)), done)
+
+
+def _recover_containers(
+    context: typer.Context, words: tuple[str, list[str] | None, bool, bool], told: "Told | None"
+) -> "list[Situation]":
     from transship import migrations  # noqa: PLC0415 - see above
-    from transship.cli import output, reports, service_reports  # noqa: PLC0415
+    from transship.cli import output, reports  # noqa: PLC0415
     from transship.errors import TransshipError  # noqa: PLC0415
     from transship.journal.decision import NOTHING_TOLD  # noqa: PLC0415
 
     migration, host, yes, as_json = words
-    services = service_reports.recover(context, _reach(context, host), words, only_back=told is None)
-    if services and migration:
-        return
     screen = output.console(settings(context), machine=as_json)
     with output.Progress(settings(context)) as progress:
 
@@ -172,7 +196,7 @@ def _recover(context: typer.Context, words: tuple[str, list[str] | None, bool, b
                 return yes or (screen.is_interactive and confirmed())
 
         try:
-            done = migrations.recover(
+            return migrations.recover(
                 _reach(context, host),
                 migration,
                 told=told or NOTHING_TOLD,
@@ -184,11 +208,6 @@ def _recover(context: typer.Context, words: tuple[str, list[str] | None, bool, b
             if not as_json and isinstance(error.result, tuple) and error.result:
                 reports.print_recovered(screen, error.result)
             raise
-    if as_json:
-        told_services = {"services": [service_reports.status_as_json(each) for each in services]}
-        output.print_json({**reports.recovered_as_json(done), **told_services})
-    elif done or not services:
-        reports.print_recovered(screen, done)
 
 
 def _reach(context: typer.Context, at: list[str] | None) -> "Reach":

@@ -11,6 +11,7 @@ from transship.cli import output
 from transship.cli.output import line
 from transship.cli.say import confirmed
 from transship.cli.settings import settings
+from transship.errors import TransshipError
 from transship.migrations import Reach
 from transship.swarm import recovery
 from transship.swarm.journal import ServiceEntry
@@ -64,8 +65,11 @@ def recover(
     words: tuple[str, list[str] | None, bool, bool],
     *,
     only_back: bool,
-) -> list[recovery.ServiceStatus]:
-    """End the services' moves that were cut off, or the one that is named; say what was done, and return it."""
+) -> tuple[list[recovery.ServiceStatus], TransshipError | None]:
+    """End the services' moves that were cut off, or the one that is named; say what was done.
+
+    Returns that, and the error of those that could not be ended: containers' moves must not wait for them.
+    """
     move, _, yes, as_json = words
     screen = output.console(settings(context), machine=as_json)
     with output.Progress(settings(context)) as progress:
@@ -75,13 +79,20 @@ def recover(
                 print_status(screen, [found])
                 return yes or (screen.is_interactive and confirmed())
 
-        done = recovery.recover(reach, move, only_back=only_back, agreed=agreed, listener=progress.show)
+        done, trouble = _recovered(reach, move, only_back=only_back, agreed=agreed, listener=progress.show)
     if as_json and move and done:
         output.print_json({"migrations": [], "services": [status_as_json(each) for each in done]})
     elif not as_json:
         for each in done:
             screen.print(line(f"{_title(each.record)} was ended: {each.why}"), soft_wrap=True)
-    return done
+    return done, trouble
+
+
+def _recovered(reach: Reach, move: str, **words: Any) -> tuple[list[recovery.ServiceStatus], TransshipError | None]:
+    try:
+        return recovery.recover(reach, move, **words), None
+    except TransshipError as error:
+        return list(error.result) if isinstance(error.result, tuple) else [], error
 
 
 def _named(record: ServiceMove) -> dict[str, Any]:

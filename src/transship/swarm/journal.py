@@ -1,5 +1,5 @@
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -67,32 +67,45 @@ class SwarmJournal(Journal):
             database.execute("UPDATE services SET happened = ? WHERE id = ?", (result, move))
 
     def open_services(self) -> list[ServiceEntry]:
-        """The moves of services that have not ended, newest first."""
-        return self._service_entries("WHERE ended IS NULL ORDER BY number DESC")
+        """The moves of services that have not ended, newest first. What cannot be read is left out: see the damaged."""
+        return _readable(self._service_entries("WHERE ended IS NULL ORDER BY number DESC"))
 
     def service_history(self, limit: int = 50) -> list[ServiceEntry]:
-        """The moves of services that were begun last, newest first."""
-        return self._service_entries("ORDER BY number DESC LIMIT ?", limit)
+        """The moves of services that were begun last, newest first. What cannot be read is left out."""
+        return _readable(self._service_entries("ORDER BY number DESC LIMIT ?", limit))
+
+    def damaged_services(self, *, ended: bool = True) -> list[JournalError]:
+        """Why moves of services cannot be read, each; not `ended`: only of those that have not ended."""
+        which = "ORDER BY number DESC" if ended else "WHERE ended IS NULL ORDER BY number DESC"
+        return [each for each in self._service_entries(which) if isinstance(each, JournalError)]
 
     def find_service(self, prefix: str) -> ServiceEntry | None:
         """The move with this id, or the only one whose id begins so; None for none. Raises `UsageError` for several."""
-        found = [each for each in self._service_entries("ORDER BY number DESC") if each.record.id.startswith(prefix)]
+        entries = _readable(self._service_entries("ORDER BY number DESC"))
+        found = [each for each in entries if each.record.id.startswith(prefix)]
         if len(found) > 1:
             raise UsageError(f"{prefix!r} may be any of several moves of services", hint="give more of the id")
         return found[0] if found else None
 
-    def _service_entries(self, which: str, *values: int) -> list[ServiceEntry]:
+    def _service_entries(self, which: str, *values: int) -> list[ServiceEntry | JournalError]:
         with self._reading() as database:
             query = f"SELECT id, record, happened, ended FROM services {which}"  # noqa: S608 - ours
             rows = database.execute(query, values).fetchall()
         return [self._service_entry(*row) for row in rows]
 
-    def _service_entry(self, id_: str, text: str, happened: str | None, ended: str | None) -> ServiceEntry:
+    def _service_entry(
+        self, id_: str, text: str, happened: str | None, ended: str | None
+    ) -> ServiceEntry | JournalError:
         where = f"{self.path} (service move {id_})"
         try:
             record = from_text(text)
+            result = None if happened is None else read(happened, where)
         except MalformedError as error:
-            hint = f"the service's label has it too: docker service inspect; {where} may be removed"
-            raise JournalError(f"{where} is damaged: {error}", hint=hint) from error
-        result = None if happened is None else read(happened, where)
+            return JournalError(f"{where} is damaged: {error}", hint="the label of the service has it, too")
+        except JournalError as error:
+            return error
         return ServiceEntry(record, result if isinstance(result, dict) else None, ended or "")
+
+
+def _readable(entries: Iterable[ServiceEntry | JournalError]) -> list[ServiceEntry]:
+    return [each for each in entries if isinstance(each, ServiceEntry)]

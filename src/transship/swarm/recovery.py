@@ -17,6 +17,8 @@ from transship.errors import (
     NotFoundError,
     PreflightError,
     StepError,
+    TransshipError,
+    UsageError,
 )
 from transship.metrics.events import Listener, Recorder
 from transship.migrations import Reach as Sought
@@ -87,6 +89,12 @@ def history(sought: Sought, *, limit: int = 50) -> list[ServiceEntry]:
         return journal.service_history(limit)
 
 
+def damaged(sought: Sought, *, ended: bool = True) -> list[str]:
+    """Why moves of services in the journal cannot be read, a sentence each; not `ended`: of those that are open."""
+    with SwarmJournal.open(sought.state) as journal:
+        return [str(error) for error in journal.damaged_services(ended=ended)]
+
+
 def recover(
     sought: Sought,
     move: str = "",
@@ -97,6 +105,9 @@ def recover(
 ) -> list[ServiceStatus]:
     """End what was cut off, all of it or the move that is named, and return what was done. Twice changes nothing more.
 
+    Where all are meant, one that cannot be ended keeps none of the others from it; the first such error is raised when
+    all were tried, and its `result` is what would have been returned.
+
     Raises:
         PreflightError: `agreed` said no, or `only_back` was asked for and the service has arrived.
         NeedsRecoveryError: it is under way, the manager cannot be reached, or Ctrl-C came.
@@ -104,16 +115,24 @@ def recover(
 
     """
     recorder = Recorder(listeners=[] if listener is None else [listener])
-    done = []
+    done: list[ServiceStatus] = []
     with SwarmJournal.open(sought.state) as journal, _in_order():
+        failed: list[TransshipError] = [] if move else [*journal.damaged_services(ended=False)]
         for record in _records(journal, sought, move):
             found = _status(record, sought, journal)
             if found.would == "wait" and not move:
                 continue
-            _refuse(found, agreed, only_back=only_back)
-            with journal.at_work(record.id), recorder.phase(found.would, found.why):
-                _carry_out(found, sought, journal, recorder)
-            done.append(found)
+            try:
+                _refuse(found, agreed, only_back=only_back)
+                with journal.at_work(record.id), recorder.phase(found.would, found.why):
+                    _carry_out(found, sought, journal, recorder)
+            except TransshipError as error:
+                failed.append(error)
+            else:
+                done.append(found)
+    if failed:
+        failed[0].result = tuple(done)
+        raise failed[0]
     return done
 
 
@@ -123,7 +142,7 @@ def _status(record: ServiceMove, sought: Sought, journal: SwarmJournal) -> Servi
             return decide(record, _see(record, connected))
     except LockedError as error:
         return ServiceStatus(record, "wait", str(error))
-    except (HostError, StepError) as error:
+    except (HostError, StepError, UsageError) as error:
         return ServiceStatus(record, "unreachable", str(error))
 
 

@@ -53,7 +53,7 @@ def go_back(swarm: Swarm, record: ServiceMove, timeout_s: float) -> None:
     def as_before(spec: Json) -> Json:
         return labelled(restored(spec, record.before), CLAIM, None)
 
-    if not _is_home(swarm, record):
+    if not patiently(lambda: _is_home(swarm, record)):
         known = frozenset(str(each["ID"]) for each in patiently(lambda: swarm.tasks(record.service)))
         patiently(lambda: edit_service(swarm, record, homewards))
         goal = Goal(record.expected, frozenset(record.home))
