@@ -9,7 +9,7 @@ from transship.codec import MalformedError, decode, encode
 from transship.errors import UsageError
 from transship.plan.options import MoveOptions, StrategyName
 
-IMAGE, LAYER, VOLUME = "image", "layer", "volume"
+IMAGE, LAYER, VOLUME, MEMORY = "image", "layer", "volume", "memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,14 @@ BY_HAND: Mapping[str, Method] = {
     "commit-save-load": Method(_ALL, Effort(6, (_ROOT,))),
     "export-import-pipe": Method(_ALL, Effort(5, (_ROOT,))),
     "rsync-volumes": Method(frozenset({IMAGE, VOLUME}), Effort(6, (_ROOT, _RSYNC, _KEY))),
-    "docker-checkpoint": Method(_ALL, Effort(8, (_ROOT, _CRIU, "experimental daemons"))),
+    "docker-checkpoint": Method(_ALL | {MEMORY}, Effort(8, (_ROOT, _CRIU, "experimental daemons"))),
 }
 """What people type today; by_hand.py has the commands."""
 
 _CARRIES: Mapping[str, frozenset[str]] = {
     "stop-start": frozenset({IMAGE}),
     "export-import": frozenset({IMAGE, LAYER}),
+    "live": _ALL | {MEMORY},
 }
 _NEEDS: Mapping[str, tuple[str, ...]] = {
     "stop-start": (),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from transship.bench.by_hand import wait_serving
 from transship.bench.job import Job
 from transship.bench.matrix import ImageFactor
-from transship.bench.methods import IMAGE, method
+from transship.bench.methods import IMAGE, MEMORY, method
 from transship.bench.pair import Pair, SceneError, output
 from transship.bench.result import Cell, Kept
 from transship.bench.workload import CONTAINER, VOLUME, WORKLOADS, Scene
@@ -92,6 +92,7 @@ class Stage:
         """What has to cross: what the target lacks and the method takes along. None where nobody can compress there."""
         cell, carries = prepared.scene.cell, method(prepared.scene.cell.method).carries
         state = cell.state_bytes if cell.where in carries else 0
+        state += cell.memory_bytes if MEMORY in carries else 0
         if cell.cache == "warm" or IMAGE not in carries:
             return state
         image = self._compressed_bytes(prepared.scene.reference)
