@@ -78,8 +78,8 @@ class Measures:
     frozen. `link_bytes` is all that the link carried towards the target, with all headers;
     `wire_bytes` and `logical_bytes` are the sums of `by_class`, which has `image`, `layer`, `volumes`, `binds`,
     `memory`, and which only the product tells. `minimum_bytes` is what would have had to cross: what the target lacked
-    and the method takes along, the image compressed once with `zstd -3`, and the state and what is held in memory, which
-    are noise, as they are.
+    and the method takes along, the image compressed once with `zstd -3`, and the state and what is held in memory as
+    they are, which is noise.
     """
 
     total_s: float | None
