@@ -114,7 +114,7 @@ def test_a_source_whose_coordinator_is_killed_goes_on_by_itself(
     assert writer.failure == ""
     assert redis.host is hosts.h1
     assert redis.is_whole()
-    wait_for(lambda: policy(hosts.h1) == "always")
+    wait_for(lambda: policy(hosts.h1) == "always", 60)
     elsewhere = ("--state-dir", str(tmp_path / "elsewhere"))
     ends = ("--host", hosts.address(hosts.h1), "--host", hosts.address(hosts.h2))
     ended = hosts.transship(*elsewhere, "recover", "--yes", *ends)
@@ -151,7 +151,7 @@ def test_a_target_that_has_taken_over_goes_forward_by_itself(hosts: Hosts, addre
         writer.reach(500)
         assert moving.until_waiting(time.monotonic() + 60), moving.error
         moving.send(signal.SIGKILL)
-        wait_for(lambda: policy(hosts.h2) == "always")
+        wait_for(lambda: policy(hosts.h2) == "always", 60)
         writer.reach(writer.commands + 500)
         elsewhere = ("--state-dir", str(tmp_path / "elsewhere"))
         ends = ("--host", hosts.address(hosts.h1), "--host", hosts.address(hosts.h2))
@@ -197,14 +197,14 @@ def test_memory_that_stops_following_leaves_the_choice_to_the_user(
         assert moving.until_waiting(time.monotonic() + 120), moving.error
         moving.send(signal.SIGKILL)
     hosts.h2.set_rate(None)
-    wait_for(lambda: not runs(hosts.h2))
+    wait_for(lambda: not runs(hosts.h2), 60)
     ends = ("--host", hosts.address(hosts.h1), "--host", hosts.address(hosts.h2))
     words = ("--state-dir", str(tmp_path / "state"), "recover", "--yes")
 
     def asked() -> bool:
         return "before all of its memory had come" in hosts.transship(*words, *ends).err
 
-    wait_for(asked)
+    wait_for(asked, 90)
     kept = hosts.transship(*words, "--keep", "source", *ends)
     assert kept.code == 0, kept.err
     assert redis.host is hosts.h1
@@ -235,7 +235,7 @@ def test_what_was_moved_comes_back_when_docker_is_restarted(hosts: Hosts, addres
     assert moved.code == 0, moved.err
     hosts.h2.stop_dockerd()
     hosts.h2.start_dockerd()
-    wait_for(lambda: runs(hosts.h2))
+    wait_for(lambda: runs(hosts.h2), 60)
     with Writer(address) as writer:
         writer.reach(100)
         writer.stop()
