@@ -222,6 +222,21 @@ def test_killed_again_and_again_every_run_is_made_once(tmp_path: Path) -> None:
     assert Counter(run.outcome for run in found.runs()) == {"moved": len(made)}, f"seed {seed}"
 
 
+def test_that_hosts_fail_says_nothing_of_the_method(tmp_path: Path) -> None:
+    """The run that was under way is made again, between fresh hosts."""
+    folder = tmp_path / "results"
+    process = bench("run", "smoke", "--out", str(folder))
+    try:
+        _wait_for_results(folder, 1)
+        _kill_hosts(lab_name(folder))
+        code, _, err = ended(process)
+    finally:
+        take_down(lab_name(folder))
+    assert code == 0, err
+    assert "once more with fresh hosts" in err
+    assert Counter(run.outcome for run in ResultFolder.open(folder).runs()) == {"moved": 6}
+
+
 def test_asked_to_end_it_takes_its_lab_down(tmp_path: Path) -> None:
     folder = tmp_path / "results"
     process = bench("run", "smoke", "--out", str(folder))
