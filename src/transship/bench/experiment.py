@@ -58,8 +58,9 @@ class Experiment:
     def run(self) -> None:
         """Make every run that has no result yet. When it ends early, what is done stays, and the next call goes on.
 
-        Raises `ResultError` where another process works in the folder, or what is in it does not belong together, and
-        `SceneError`, `HostError` or `LabError` where the hosts failed again and again.
+        Raises `ResultError` where another process works in the folder, or what is in it does not belong together,
+        `UsageError` and `PreflightError` for what the hosts will never do, and `SceneError`, `HostError` or `LabError`
+        where they failed again and again.
         """
         with self._folder.locked() as lock:
             done = self._done()

@@ -9,10 +9,10 @@ from transship.bench.environment import Place
 from transship.bench.job import Ends
 from transship.bench.matrix import ImageFactor
 from transship.bench.meter import machine_cpu_s
-from transship.bench.pair import Meter, SceneError, output
+from transship.bench.pair import Meter, output
 from transship.bench.result import Cache, Usage
 from transship.bench.workload import CONTAINER, FLAT, VOLUME
-from transship.errors import ConflictError, NotFoundError, UsageError
+from transship.errors import ConflictError, NotFoundError, PreflightError, UsageError
 from transship.hosts import contexts
 from transship.hosts.address import SshAddress
 from transship.hosts.base import Host
@@ -49,7 +49,7 @@ class OwnPair:
 
     def provide(self, image: ImageFactor) -> str:
         if image.add_mb:
-            raise SceneError(f"image {image.name} is one of the lab's: on hosts of one's own layers are not added")
+            raise UsageError(f"image {image.name} is one of the lab's: on hosts of one's own layers are not added")
         reference = image.reference or image.name
         if not _has_image(self.source, reference):
             self.source.docker.pull(reference)
@@ -63,7 +63,7 @@ class OwnPair:
             self.target.docker.load(self.source.docker.save([reference]))
         if cache == "cold" and there:
             if not self._lacked[reference]:
-                raise SceneError(
+                raise PreflightError(
                     f"{self.target.name} has the image {reference}, and a cold cell needs it to lack it",
                     hint=f"if nobody needs it there: docker image rm {reference}",
                 )
@@ -86,7 +86,7 @@ class OwnPair:
 
     def shape(self, mbit: float | None, delay_ms: float) -> None:
         if mbit is not None or delay_ms:
-            raise SceneError("the links of hosts of one's own stay as they are", hint="leave [[link]] out")
+            raise UsageError("the links of hosts of one's own stay as they are", hint="leave [[link]] out")
 
     def carried(self) -> int | None:
         return None
@@ -122,7 +122,7 @@ def _remove_from(host: Host) -> None:
     try:
         host.docker.remove_volume(VOLUME)
     except ConflictError as error:
-        raise SceneError(f"the volume {VOLUME} on {host.name} is in use by somebody else") from error
+        raise PreflightError(f"the volume {VOLUME} on {host.name} is in use by somebody else") from error
 
 
 def _is_ours(container: str) -> bool:

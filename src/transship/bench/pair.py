@@ -36,13 +36,16 @@ class Pair(Protocol):
     def target(self) -> Host: ...
 
     def provide(self, image: ImageFactor) -> str:
-        """See to it that the source has an image, and return what it is called there."""
+        """See to it that the source has an image, and return what it is called there.
+
+        Raises `UsageError` for an image that cannot be had there.
+        """
         ...
 
     def clear(self, reference: str, cache: Cache) -> None:
         """Remove what earlier runs left; then the target has the image `reference` or lacks it, as `cache` says.
 
-        Raises `SceneError` where that cannot be.
+        Raises `SceneError` where that failed, and `PreflightError` where it would take what is somebody else's.
         """
         ...
 
@@ -51,7 +54,7 @@ class Pair(Protocol):
         ...
 
     def shape(self, mbit: float | None, delay_ms: float) -> None:
-        """Limit what the links carry, and make the way to the hosts longer. Raises `SceneError` where that cannot be.
+        """Limit what the links carry, and make the way to the hosts longer. Raises `UsageError` where that cannot be.
 
         `ends` tells the way with the delay; `source` and `target` are reached without it.
         """

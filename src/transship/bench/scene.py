@@ -10,7 +10,7 @@ from transship.bench.methods import IMAGE, MEMORY, method
 from transship.bench.pair import Pair, SceneError, output
 from transship.bench.result import Cell, Kept
 from transship.bench.workload import CONTAINER, VOLUME, WORKLOADS, Scene
-from transship.errors import NotFoundError, TransshipError
+from transship.errors import NotFoundError, PreflightError, TransshipError, UsageError
 from transship.hosts.base import Host
 from transship.metrics.downtime import Probe
 from transship.observe.source import read_spec
@@ -35,7 +35,7 @@ class Prepared:
 
 
 class Stage:
-    """Sets the scene of each run between two hosts. Every method raises `SceneError` where it cannot."""
+    """Sets the scene of each run between two hosts, and raises `SceneError` where it cannot."""
 
     def __init__(self, pair: Pair, port: int) -> None:
         self._pair = pair
@@ -43,10 +43,13 @@ class Stage:
         self._compressed: dict[str, int | None] = {}
 
     def prepare(self, cell: Cell, image: ImageFactor) -> Prepared:
-        """Clear both hosts and start the container of `cell` on the source, with its state written and on the disk."""
+        """Clear both hosts and start the container of `cell` on the source, with its state written and on the disk.
+
+        Raises `UsageError` and `PreflightError` for what these hosts will never do.
+        """
         try:
             return self._prepare(cell, image)
-        except SceneError:
+        except (SceneError, UsageError, PreflightError):
             raise
         except TransshipError as error:
             raise SceneError(f"the scene of a run cannot be set: {error}", hint=error.hint) from error
