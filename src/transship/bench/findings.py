@@ -7,10 +7,10 @@ from statistics import mean, median
 
 from transship.bench.modes import Mode
 from transship.bench.predicted import downtime_pair, total_pair
-from transship.bench.ratings import cells_of
+from transship.bench.ratings import against_best, cells_of
 from transship.bench.result import Run
 from transship.bench.stages import STAGES, stages
-from transship.bench.statistics import MARGIN, Comparison, Summary, compare_all, doubts, summarise
+from transship.bench.statistics import ENOUGH, MARGIN, Comparison, Summary, compare_all, doubts, summarise
 from transship.bench.table import (
     Condition,
     Experiment,
@@ -75,11 +75,10 @@ def choices(experiment: Experiment) -> list[Choice]:
     ):
         keeping = {name: runs for name, runs in cells[workload, condition].items() if keeps_data(runs)}
         if keeping:
-            where = names[condition] or ", ".join(filter(None, condition.words()))
             interruption = _best(keeping, downtime_s, lambda told: f"{told.median:.3g} s")
             fastest = _best(keeping, total_s, lambda told: f"{told.median:.3g} s")
             fewest = _best(keeping, sent_bytes, lambda told: f"{told.median / 1e6:.3g} MB")
-            found.append(Choice(workload.words(), where, interruption, fastest, fewest))
+            found.append(Choice(workload.words(), names[condition], interruption, fastest, fewest))
     return found
 
 
@@ -106,30 +105,26 @@ def _winners(experiment: Experiment) -> Iterator[str]:
     names = condition_names(experiment.runs)
     for condition, runs in by_condition(experiment.runs).items():
         groups = {name: group for name, group in by_strategy(runs).items() if keeps_data(group)}
-        medians = {name: median(found) for name, group in groups.items() if (found := values(group, downtime_s))}
-        best, *others = sorted(medians, key=medians.__getitem__) or [""]
-        if others:
-            held = _by_cell(groups[best], groups[others[0]], downtime_s)
+        where = f"With {names[condition]}: of" if names[condition] else "Of"
+        best, next_best = _ranked(groups, downtime_s)
+        if next_best:
+            held = _by_cell(groups[best], groups[next_best], downtime_s)
             longer = sum(each.verdict == "more" for each in held)
-            where = f"With {names[condition]}: of" if names[condition] else "Of"
             yield (
                 f"{where} the strategies that keep what the container wrote, {best} interrupts the service least: "
-                f"{_seconds(groups[best])}. The next, {others[0]}, takes {medians[others[0]]:.3g} s, "
-                f"{medians[others[0]] / medians[best]:.3g} times as long; "
+                f"{_seconds(groups[best])}. {next_best} is next and takes {_ratio(held)}; "
                 f"longer beyond doubt in {longer} of {len(held)} cells."
             )
-            yield from _cost_of(best, groups, where)
+            fastest, other = _ranked(groups, total_s)
+            if fastest != best and other and (slower := _by_cell(groups[fastest], groups[best], total_s)):
+                yield f"{where} the same, {fastest} is done soonest; {best} takes {_ratio(slower)} in all."
 
 
-def _cost_of(best: str, keeping: Mapping[str, Sequence[Run]], where: str) -> Iterator[str]:
-    """What the shortest interruption costs in total time."""
-    totals = {name: median(found) for name, runs in keeping.items() if (found := values(runs, total_s))}
-    fastest = min(totals, key=totals.__getitem__, default=best)
-    if fastest != best and best in totals:
-        yield (
-            f"{where} the same, {fastest} is done soonest, after {totals[fastest]:.3g} s; "
-            f"{best} takes {totals[best]:.3g} s, most of it while the service runs."
-        )
+def _ranked(groups: Mapping[str, Sequence[Run]], measure: Measure) -> tuple[str, str]:
+    """The best and the next that was measured in a cell of the best; empty where there is none."""
+    ratios = against_best([run for group in groups.values() for run in group], measure)
+    best, *others = sorted(ratios, key=ratios.__getitem__) or [""]
+    return best, next((name for name in others if _by_cell(groups[best], groups[name], measure)), "")
 
 
 def _state_matters(experiment: Experiment) -> Iterator[str]:
@@ -219,18 +214,25 @@ def _failures(experiment: Experiment) -> Iterator[str]:
 
 
 def _doubts(experiment: Experiment) -> Iterator[str]:
-    timed = [run for run in experiment.runs if total_s(run) is not None]
+    timed, names = [run for run in experiment.runs if total_s(run) is not None], condition_names(experiment.runs)
     cells = by(timed, lambda run: run.cell.id).values()
-    doubted = {_cell_words(runs[0]): found for runs in cells if (found := doubts(values(runs, total_s)))}
-    if doubted:
-        shown = "; ".join(f"{name}: {found[0]}" for name, found in list(doubted.items())[:_SHOWN])
-        more = f"; and {len(doubted) - _SHOWN} more" if len(doubted) > _SHOWN else ""
-        yield f"To be read with care, {len(doubted)} of {len(cells)} cells. {shown}{more}."
+    few = sum(len(runs) < ENOUGH for runs in cells)
+    if few:
+        yield f"{few} of {len(cells)} cells have fewer than {ENOUGH} runs: how sure their medians are, nobody can say."
+    told = {
+        _cell_words(runs[0], names): found
+        for runs in cells
+        if len(runs) >= ENOUGH and (found := doubts(values(runs, total_s)))
+    }
+    if told:
+        shown = "; ".join(f"{name}: {found[0]}" for name, found in list(told.items())[:_SHOWN])
+        more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+        yield f"To be read with care, {len(told)} of {len(cells)} cells. {shown}{more}."
 
 
-def _cell_words(run: Run) -> str:
-    where = ", ".join(filter(None, Condition.of(run.cell).words()))
-    return f"{run.cell.strategy} of {Workload.of(run.cell).words()} ({where})"
+def _cell_words(run: Run, names: Mapping[Condition, str]) -> str:
+    where = names[Condition.of(run.cell)]
+    return f"{run.cell.strategy} of {Workload.of(run.cell).words()}" + (f" ({where})" if where else "")
 
 
 def _but_state(run: Run) -> object:

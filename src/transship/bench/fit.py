@@ -156,8 +156,8 @@ def _shrinking(name: str) -> Callable[[Model, float], Model]:
 
 
 _COSTS: tuple[Callable[[Model, float], Model], ...] = (
-    *map(_scaled, ("setup", "agents", "stop", "start", "first_answer", "archive_rate", "store_rate", "tree_rate", "name", "look")),
-    _scaled("last_round"),
+    *map(_scaled, ("setup", "agents", "stop", "start", "first_answer", "last_round")),
+    *map(_scaled, ("archive_rate", "store_rate", "tree_rate", "name", "look")),
     *map(_shrinking, ("image_shrinks", "data_shrinks")),
 )
 

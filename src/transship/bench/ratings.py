@@ -41,7 +41,7 @@ class Rating:
 
 def rate(experiment: Experiment) -> dict[str, dict[str, Rating]]:
     """For each strategy the rating by each of `RULES`."""
-    interruption, speed = _against_best(experiment.runs, downtime_s), _against_best(experiment.runs, total_s)
+    interruption, speed = against_best(experiment.runs, downtime_s), against_best(experiment.runs, total_s)
     return {
         strategy: {
             "interruption": _times(
@@ -62,8 +62,8 @@ def cells_of(runs: Iterable[Run]) -> dict[tuple[Workload, Condition], dict[str, 
     return {cell: by_strategy(group) for cell, group in cells.items()}
 
 
-def _against_best(runs: Iterable[Run], measure: Measure) -> dict[str, float]:
-    """How many times as long as the best of the same cell, geometric mean; only of cells with something to beat."""
+def against_best(runs: Iterable[Run], measure: Measure) -> dict[str, float]:
+    """By strategy, how many times as much as the least of the same cell: geometric mean over cells with several."""
     ratios: dict[str, list[float]] = {}
     for strategies in cells_of(runs).values():
         medians = {name: median(found) for name, group in strategies.items() if (found := values(group, measure))}

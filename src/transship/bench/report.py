@@ -18,7 +18,7 @@ from transship.bench.findings import choices, findings
 from transship.bench.ratings import RULES, rate
 from transship.bench.sealed import ResultError
 from transship.bench.summary import summary_by_image, summary_by_strategy
-from transship.bench.table import Experiment
+from transship.bench.table import Experiment, common_conditions
 
 _MOST_STARS = 5
 
@@ -85,6 +85,7 @@ def _setting(experiment: Experiment) -> dict[str, Any]:
         "begun": min(run.begun for run in runs),
         "ended": max(run.begun for run in runs),
         "revisions": sorted({run.setting.revision for run in runs}),
+        "common": common_conditions(runs),
         "load": f"median {median(loads):.2f}, at most {max(loads):.2f}",
         "environments": [_flat(each) for each in experiment.environments.values()],
     }

@@ -131,10 +131,11 @@ def by(runs: Iterable[Run], key: Callable[[Run], K]) -> dict[K, list[Run]]:
 def by_strategy(runs: Iterable[Run]) -> dict[str, list[Run]]:
     """The runs of each strategy: transship's own first, then the others by name."""
     groups = by(runs, lambda run: run.cell.strategy)
-    return {name: groups[name] for name in sorted(groups, key=lambda each: (_rank(each), each))}
+    return {name: groups[name] for name in sorted(groups, key=lambda each: (strategy_rank(each), each))}
 
 
-def _rank(strategy: str) -> int:
+def strategy_rank(strategy: str) -> int:
+    """Where transship's own strategies stand among others: first, in their own order."""
     return _ORDER.index(strategy) if strategy in _ORDER else len(_ORDER)
 
 
@@ -165,6 +166,12 @@ def condition_names(runs: Iterable[Run]) -> dict[Condition, str]:
         each: ", ".join(word for word, tell in zip(said, varied, strict=True) if tell and word)
         for each, said in words.items()
     }
+
+
+def common_conditions(runs: Iterable[Run]) -> str:
+    """What was the same for all of these runs."""
+    columns = zip(*(each.words() for each in by_condition(runs)), strict=True)
+    return ", ".join(column[0] for column in columns if len(set(column)) == 1 and column[0])
 
 
 def downtime_s(run: Run) -> float | None:

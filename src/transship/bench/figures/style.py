@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from transship.bench.result import Run
 from transship.bench.statistics import Summary
-from transship.bench.table import by_condition, condition_names
+from transship.bench.table import by_condition, condition_names, strategy_rank
 
 WIDTH = 7.2
 """Inches: a page's text."""
@@ -154,7 +154,10 @@ def finish(figure: Figure, note: str, *, legend: bool = True) -> Figure:
         label: handle for ax in figure.axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
     if legend and entries:
-        figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=min(4, len(entries)))
+        labels = sorted(entries, key=strategy_rank)
+        figure.legend(
+            [entries[label] for label in labels], labels, loc="outside upper center", ncols=min(4, len(entries))
+        )
     figure.supxlabel(note, fontsize=7, color="#444444")
     return figure
 
