@@ -5,7 +5,10 @@ BIN := .venv/bin
 # The lab runs Docker hosts of its own out of a debootstrapped root filesystem: these are all that the machine must have.
 LAB_PACKAGES := debootstrap=debootstrap ip=iproute2 nsenter=util-linux ssh=openssh-client mkfs.ext4=e2fsprogs
 
-.PHONY: help setup lab-packages demo test lint format faults bench-smoke clean
+# The benchmark's report is tried in a real browser.
+TEST_PACKAGES := chromium=chromium
+
+.PHONY: help setup lab-packages test-packages demo test lint format faults bench-smoke clean
 
 help:             ## list the targets
 	@grep -hE '^[a-z-]+: .*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,6 +21,9 @@ setup: .venv/complete  ## make .venv with the pinned packages and transship
 lab-packages:
 	@[ "$$(id -u)" -ne 0 ] || tools/system-packages $(LAB_PACKAGES)
 
+test-packages: lab-packages
+	@[ "$$(id -u)" -ne 0 ] || tools/system-packages $(TEST_PACKAGES)
+
 demo: setup lab-packages  ## move a stateful container between two real Docker hosts on this machine, and show it (root)
 	@$(BIN)/python -m transship.cli.demo
 
@@ -27,7 +33,7 @@ lint: setup      ## ruff, mypy and import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-test: lint lab-packages  ## every check and every test; without root those that need the lab are left out, and named
+test: lint test-packages  ## every check and every test; without root those that need the lab are left out, and named
 	@tools/test
 
 faults: setup lab-packages  ## over 500 faults in moves between real hosts, and their table (root, hours; goes on where it was)

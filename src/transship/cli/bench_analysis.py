@@ -154,9 +154,10 @@ def _analysis() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] == "transship":
+        missing = (error.name or "").partition(".")[0]
+        if missing == "transship":
             raise
         raise UsageError(
-            f"the analysis of results needs {error.name}, which is not installed",
+            f"the analysis of results needs {missing}, which is not installed",
             hint="install transship with it: pip install 'transship[bench]'",
         ) from error
