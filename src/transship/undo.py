@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeVar
 
-from transship.errors import CommandError, ConflictError, HostError, NotFoundError, TransferError
+from transship.errors import CommandError, ConflictError, HostError, NotFoundError, TransferError, TransshipError
 from transship.hosts.agent import start_agent
 from transship.hosts.base import Docker, Host, Json
 from transship.hosts.facts import RootAccess
@@ -73,7 +73,7 @@ def bring_back(move: Move) -> None:
         patiently(lambda: stop_target(move.target, move.target_root, record))
     elif record.made.sandbox:
         # It may have the address already, but was never let start: if it cannot be told, the source comes back anyway.
-        with suppress(HostError, TransferError):
+        with suppress(TransshipError):
             stop_target(move.target, move.target_root, record)
     # Where its keeper was quicker it serves, unless a request of ours arrived later than that: no second stop then.
     told_to_stop = not patiently(custody.reclaim) and record.stage != "fenced"

@@ -47,6 +47,7 @@ class Live:
             "collect": self._collect,
             "split": self._split,
             "checkpoint": self._checkpoint,
+            "ready": self._ready,
             "serve": self._serve,
             "keep": self._keep,
             "served": self._served,
@@ -157,9 +158,14 @@ class Live:
             file.writelines(f"{line}\n" for line in [*request["options"], f"work-dir {folder.part('work')}"])
         return {"name": os.path.basename(folder.path)}
 
-    def _serve(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Begin to serve pages to `container`, `remote` ones of the source; returns when a restore may begin."""
+    def _ready(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Have a process ready that can serve pages to `container`, `remote` ones of the source."""
         self._service = PageService(self._made(), _id(request["container"]), remote=bool(request["remote"]))
+        return {}
+
+    def _serve(self, _request: dict[str, Any]) -> dict[str, Any]:
+        """Begin to serve pages; returns when a restore may begin."""
+        self._serving().serve()
         return {}
 
     def _keep(self, _request: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _SOCKET = "lazy-pages.socket"
 _LOG = "lazy-pages.log"
 _READY_SECONDS = 30.0
-_KEEP, _STOP = b"keep\n", b"stop\n"
+_SERVE, _KEEP, _STOP = b"serv\n", b"keep\n", b"stop\n"
+"""What it is told, words of the same length."""
 _REMOTE = "remote"
 _LOOK_S = 0.5
 _ALONE_S = 60.0
@@ -31,31 +32,35 @@ _ALONE_S = 60.0
 
 
 class PageService:
-    """The service, from the agent's side. Until `keep` it ends with the agent, and the pages with it.
+    """The service, from the agent's side: begun beforehand, as nobody serves while its Python starts.
+
+    Until `keep` it ends with the agent, and the pages with it.
 
     After that it ends when all pages are delivered, or by `stop`; where the agent is lost, also when the container has
     no processes that could need them.
     """
 
     def __init__(self, folder: MemoryFolder, container: str, *, remote: bool) -> None:
-        """Start `criu lazy-pages` with the folder's images; `remote`: the pages come from the host of the dump.
+        """Have a process ready that can `serve`; `remote`: the pages come from the host of the dump.
 
         Where it ends too early the processes of `container` are killed: they would go on with zeros for memory.
-
-        Raises `AgentError`.
         """
-        self._folder = folder.path
+        self._work, self._images = folder.part("work"), folder.part("images")
         self._process = offspring.start(
             "page_service",
             [folder.path, container, *([_REMOTE] if remote else [])],
             before=private_network.UNSHARED if remote else (),
             keep=[folder.lock],
         )
-        path = os.path.join(folder.part("work"), _SOCKET)
+
+    def serve(self) -> None:
+        """Have CRIU serve pages from the images, which are all there now. Raises `AgentError` where it does not."""
+        self._say(_SERVE)
+        path = os.path.join(self._work, _SOCKET)
         deadline = time.monotonic() + _READY_SECONDS
         while not os.path.exists(path):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                log = complaint(os.path.join(folder.part("work"), _LOG))
+                log = complaint(os.path.join(self._work, _LOG))
                 said = self.stop()
                 raise AgentError(f"CRIU cannot serve the pages: {log or said or 'it does not begin'}", "ECRIU")
             time.sleep(0.002)
@@ -72,9 +77,8 @@ class PageService:
     def is_done(self, patience: float) -> bool:
         """Whether every page has been delivered, which is waited for so many seconds. Raises `AgentError`."""
         deadline = time.monotonic() + patience
-        images = os.path.join(self._folder, "images")
         # The service goes on for as long as it is held; without images it has nothing left to do.
-        while os.path.exists(images) and self._process.poll() is None:
+        while os.path.exists(self._images) and self._process.poll() is None:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.01)
@@ -98,6 +102,8 @@ class PageService:
 def run() -> None:
     """Be the service: `FOLDER CONTAINER [remote]`."""
     folder, container = sys.argv[1:3]
+    if os.read(0, len(_SERVE)) != _SERVE:
+        return  # it is not needed
     work = os.path.join(folder, "work")
     words = _connection(work) if sys.argv[3:] == [_REMOTE] else []
     process = subprocess.Popen(

@@ -67,6 +67,8 @@ def join(connection: socket.socket, source: int, output: int, lost: Callable[[],
 
     Where `source` ends before, `lost` is called first, while CRIU still waits for what will not come.
     """
+    # Pages are asked for one after the other: none may wait until what was sent before is acknowledged.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     ended = threading.Event()
 
     def upload() -> None:

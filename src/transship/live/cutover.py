@@ -51,7 +51,7 @@ class CarryOver:
                 phase.advance(sent.bytes)
             _count(move, sent.bytes, int(sent.receiver["bytes"]))
             with move.recorder.phase("serve"):
-                memory.target.serve(remote=memory.way is not None)
+                memory.target.serve()
                 if memory.way:
                     memory.way.open()
             files.result()

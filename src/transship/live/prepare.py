@@ -83,7 +83,7 @@ class PrepareMemory:
         move.work.memory = Memory(source, target, AgentPair(reader, writer), self._way(move))
         move.resources.callback(partial(_leave, move))  # before the way of the pages is cut, which would be heard
         source.prepare()
-        target.prepare(source.needed_bytes)
+        target.prepare(source.needed_bytes, remote=self.lazily)
 
     def _way(self, move: Move) -> PageWay | None:
         if not self.lazily:

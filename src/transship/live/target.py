@@ -36,14 +36,19 @@ class LiveTarget:
     established: bool
     """Whether connections go on."""
 
-    def prepare(self, needed_bytes: int) -> str:
-        """Have the sandbox run, without an address, and room for the images; returns where they belong."""
+    def prepare(self, needed_bytes: int, *, remote: bool) -> str:
+        """Have the sandbox run, without an address, and room for the images; returns where they belong.
+
+        `remote`: pages will come over a `PageWay`.
+        """
         docker = self.host.docker
         docker.start(self.sandbox)
         docker.disconnect(NOWHERE, self.sandbox)
         self.agent.call("enter", pid=docker.inspect_container(self.sandbox)["State"]["Pid"])
         self.agent.call("network", acts=["hush"])
-        return str(self.agent.call("memory", folder=self.name, bytes=needed_bytes)["images"])
+        images = self.agent.call("memory", folder=self.name, bytes=needed_bytes)["images"]
+        self.agent.call("ready", container=self.container, remote=remote)
+        return str(images)
 
     def connect(self) -> None:
         """Give the sandbox the container's addresses, and tell its neighbours: what they send waits for an answer."""
@@ -51,11 +56,8 @@ class LiveTarget:
             self.host.docker.connect(network, self.sandbox, endpoint)
         self.agent.call("network", acts=["announce"])
 
-    def serve(self, *, remote: bool = False) -> None:
-        """Put the images that have arrived where the restore looks for them, and be ready to deliver the pages.
-
-        `remote`: those come over a `PageWay`, to be opened next.
-        """
+    def serve(self) -> None:
+        """Put the images that have arrived where the restore looks for them, and be ready to deliver the pages."""
         self.agent.call("split")
         self.agent.call(
             "checkpoint",
@@ -63,7 +65,7 @@ class LiveTarget:
             root=hexadecimal(self.docker_root),
             options=["tcp-established" if self.established else "tcp-close", *_RESTORE_OPTIONS],
         )
-        self.agent.call("serve", container=self.container, remote=remote)
+        self.agent.call("serve")
 
     def restore(self) -> None:
         """Have the processes go on, and not end with this process. Raises `StepError` with CRIU's own reason.
