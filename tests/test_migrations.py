@@ -16,6 +16,7 @@ from transship import migrations, recover
 from transship.errors import NeedsRecoveryError, PreflightError, UnreachableError, UsageError
 from transship.hosts.base import Host
 from transship.journal.decision import Told
+from transship.journal.recovery import decide
 from transship.journal.store import Journal
 from transship.journal.stored import JournalError
 from transship.plan.record import End, Made, Record, Stage
@@ -90,6 +91,25 @@ def test_another_daemon_behind_the_same_address_is_not_touched(world: World, cut
         "new is another Docker daemon from here than the migration's: name its host with --host",
     )
     assert found.decision.kind == "ask"
+
+
+def test_one_that_is_under_way_is_told_of_and_left_alone(
+    world: World, cut: Cut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reach = cut(cut_off(world, "first"))
+
+    def at_work(record: Record, sites: recover.Sites, told: Told) -> recover.Situation:
+        found = recover.look(record, sites, told)
+        seen = replace(found.source, held=True)
+        return replace(found, source=seen, decision=decide(record, seen, found.target, told))
+
+    monkeypatch.setattr(migrations, "look", at_work)
+    (found,) = migrations.recover(reach)
+    assert found.decision.why == "It is under way: somebody is at work on old."
+    with pytest.raises(NeedsRecoveryError, match="under way"):
+        migrations.recover(reach, "first")
+    monkeypatch.undo()
+    assert [each.record.stage for each in migrations.status(reach)] == ["preparing"]
 
 
 def test_what_the_journal_cannot_read_is_told_and_keeps_nobody_from_the_others(

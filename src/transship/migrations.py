@@ -125,9 +125,8 @@ def recover(
             sites = hosts.sites(record)
             try:
                 found = look(record, sites, told)
-                if found.decision.kind == "wait" and not migration:
-                    continue
-                _refuse(found, agreed, only_back=only_back)
+                if migration or found.decision.kind != "wait":
+                    _refuse(found, agreed, only_back=only_back)
                 if found.decision.actions:
                     found = replace(found, decision=carry_out(found, sites, journal, recorder, told))
                 ended.append(found)

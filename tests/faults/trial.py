@@ -209,8 +209,9 @@ class _Trial:
 
     def _help(self) -> None:
         """What a user does who is told that something is open."""
-        opened = migrations.status(self._reach_of("state"))
-        if not opened:
+        # A keeper that was being started when its coordinator died may have taken its locks only since.
+        wait_until(lambda: all(each.decision.kind != "wait" for each in self._open()), SETTLE_S, "nobody is at work")
+        if not self._open():
             return
         self.report.recovered = True
         if self.fault.again and self.report.exit == 4 and "goes on from that" in self.report.said:
@@ -229,6 +230,9 @@ class _Trial:
         self.report.said += f" | recover: {done.stdout[-600:]} {done.stderr[-600:]}"
         if done.returncode != 0:
             self.report.failures.append(f"recover ended with {done.returncode}: {done.stderr.strip()[-400:]}")
+
+    def _open(self) -> list[migrations.Status]:
+        return migrations.status(self._reach_of("state"))
 
     def _move_again(self) -> None:
         with Coordinator(self._job(boundary=False)) as coordinator:
