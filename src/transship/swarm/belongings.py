@@ -1,11 +1,12 @@
 """What a service takes along to its new node before Swarm moves it: the image, and the data of its volumes."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from transship.creation import CreateVolume
-from transship.errors import DockerError, NotFoundError, TransferError
+from transship.errors import CommandError, DockerError, NotFoundError, TransferError, TransshipError
+from transship.hosts.agent import Agent, start_agent
 from transship.hosts.base import Docker, Host, Json
 from transship.metrics.events import Recorder
 from transship.plan.findings import Agreement, Finding
@@ -17,7 +18,16 @@ from transship.swarm.options import SwarmOptions
 from transship.swarm.record import ServiceMove
 from transship.swarm.seen import HostSeen
 from transship.transfer.image import ProvideImage, remove_image
-from transship.transfer.trees import LastRound, OpenTrees, PreCopy, StartAgents, TakeStock, Tree, VerifyTrees
+from transship.transfer.trees import (
+    LastRound,
+    OpenTrees,
+    PreCopy,
+    StartAgents,
+    TakeStock,
+    Tree,
+    VerifyTrees,
+    neighbours_of,
+)
 from transship.undo import remove_volume
 
 _OF_SERVICE = "com.docker.swarm.service.id"
@@ -84,6 +94,7 @@ class Belongings:
         self._volumes = record.volumes
         self._resources = ExitStack()
         self._agreed: Agreement = lambda _: True
+        self._agent: Agent | None = None
         self._move = Move(
             ends.source,
             ends.target,
@@ -144,6 +155,23 @@ class Belongings:
     def finish(self, options: SwarmOptions) -> None:
         """Copy what changed since, now that nobody writes, and prove that all has arrived. Raises `TransferError`."""
         self._run(LastRound(), VerifyTrees(full=options.verify == "full"))
+
+    def stand_by(self) -> None:
+        """Have somebody on the target who can `announce`, where that is possible."""
+        access = self._ends.there.facts.root_access
+        if access is None or access == "none" or not self._ends.there.facts.python_path:
+            return
+        with suppress(CommandError, TransferError):  # without one, a client may wait a second longer
+            self._agent = self._resources.enter_context(start_agent(self._ends.target, access))
+
+    def announce(self, containers: Iterable[str]) -> None:
+        """Let no client wait for what has just begun to run on the target: see `agent.neighbours`."""
+        if self._agent is None:
+            return
+        with suppress(TransshipError):  # at worst the kernel asks again a second later
+            for each in containers:
+                inspected = self._ends.target.docker.inspect_container(each)
+                self._agent.call("neighbours", addresses=neighbours_of(inspected))
 
     def close(self) -> None:
         """End the agents. Twice is fine."""

@@ -111,6 +111,9 @@ class ServiceMoving:
             self.belongings.bring_image(self.plan.seen.service.image)
         if self.belongings is not None and self.record.volumes:
             self.belongings.copy(self.plan.options, agreed)
+        if self.belongings is not None:
+            with self.recorder.phase("stand-by", "somebody who tells the target's kernel where the tasks are"):
+                self.belongings.stand_by()
 
     def _cut_over(self) -> None:
         goal = Goal(self.record.expected, frozenset(self.record.goal))
@@ -121,7 +124,10 @@ class ServiceMoving:
         else:
             self._change(lambda: self._edit(self._with_pins))
         with self.recorder.phase("arrive", f"until it runs on {self.record.target.name}"):
-            self.watch.arrive(goal, self.plan.options.timeout_s)
+            arrived = self.watch.arrive(goal, self.plan.options.timeout_s)
+            if self.belongings is not None:
+                here = (task for task in arrived if task.running and task.node == self.record.target.node)
+                self.belongings.announce(task.container for task in here)
             self.watch.stay(goal, SETTLE_S)
         if self.record.method == "constraint" and not self.record.volumes:
             self._monitor()

@@ -41,8 +41,8 @@ class Watch:
     def __post_init__(self) -> None:
         self.sightings = Sightings(self.known)
 
-    def arrive(self, goal: Goal, timeout_s: float, *, patient: bool = False) -> None:
-        """Wait until the goal is reached; `patient`: in spite of tasks that fail, which Swarm tries again.
+    def arrive(self, goal: Goal, timeout_s: float, *, patient: bool = False) -> list[Task]:
+        """Wait until the goal is reached, and return the tasks; `patient`: in spite of failures, as Swarm tries again.
 
         Raises `UnhealthyError` where a new task fails or finds no node, Swarm gives the update up, or time is over, and
         `HostError` where the manager is out of reach at the end of that time.
@@ -52,7 +52,7 @@ class Watch:
             try:
                 tasks, service = self._look()
                 if _reached(tasks, goal):
-                    return
+                    return tasks
                 if not patient:
                     self._refuse(tasks, service)
                 if time.monotonic() > deadline:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from transship.errors import CommandError, HostError, TransferError
 from transship.hosts.agent import Message, start_agent
-from transship.hosts.base import Host
+from transship.hosts.base import Host, Json
 from transship.hosts.facts import RootAccess
 from transship.hosts.pair import Asked
 from transship.metrics.events import Phase
@@ -246,14 +246,19 @@ class Announce:
             self._announce(move)
 
     def _announce(self, move: Move) -> None:
-        networks = move.target.docker.inspect_container(move.made.container)["NetworkSettings"]["Networks"] or {}
-        places = [
-            f"{each[key]} {each['MacAddress']}"
-            for each in networks.values()
-            for key in ("IPAddress", "GlobalIPv6Address")
-            if each.get(key) and each.get("MacAddress")
-        ]
-        move.work.pair.target.call("neighbours", addresses=",".join(places))
+        addresses = neighbours_of(move.target.docker.inspect_container(move.made.container))
+        move.work.pair.target.call("neighbours", addresses=addresses)
+
+
+def neighbours_of(inspected: Json) -> str:
+    """What an agent is told of where a container is: its addresses in the host's networks, and their hardware's."""
+    networks = inspected["NetworkSettings"]["Networks"] or {}
+    return ",".join(
+        f"{each[key]} {each['MacAddress']}"
+        for each in networks.values()
+        for key in ("IPAddress", "GlobalIPv6Address")
+        if each.get(key) and each.get("MacAddress")
+    )
 
 
 def _opened(move: Move) -> list[Opened]:
