@@ -194,6 +194,20 @@ def test_what_the_container_holds_and_how_far_away_it_is_are_factors(made: Calla
     assert far.measures.total_s > near.measures.total_s + 1.0  # some dozens of round trips
 
 
+def test_services_of_a_swarm_are_moved_beside_containers(made: Callable[[str], tuple[Run, ...]]) -> None:
+    strategies = "".join(f'[[strategy]]\nname = "{name}"\n' for name in ("swarm-constraint", "swarm-drain"))
+    runs = {run.cell.method: run for run in made(ONE.format(timeout_s=90) + strategies)}
+    assert {name: (run.outcome, run.reason) for name, run in runs.items()} == dict.fromkeys(
+        ("sync", "swarm-constraint", "swarm-drain"), ("moved", "")
+    )
+    for name in ("swarm-constraint", "swarm-drain"):
+        measured = runs[name].measures
+        assert measured.client_downtime_s
+        assert measured.wire_bytes
+        assert runs[name].kept.image
+        assert runs[name].kept.settings is None
+
+
 def test_killed_again_and_again_every_run_is_made_once(tmp_path: Path) -> None:
     dice = random.Random(seed := os.environ["TRANSSHIP_SEED"])  # noqa: S311
     matrix, folder = tmp_path / "short.toml", tmp_path / "results"

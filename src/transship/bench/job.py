@@ -42,7 +42,7 @@ class Job:
     """One move that shall be made and measured.
 
     `volume` is the volume's name, empty without one. `settings` and `command` are the words of `docker run` before and
-    after `image`.
+    after `image`. `nodes` are the names of source and target in the swarm, where a service is moved.
     """
 
     method: str
@@ -55,6 +55,7 @@ class Job:
     command: tuple[str, ...]
     probe: str
     state_dir: str
+    nodes: tuple[str, ...] = ()
 
     def docker(self, verb: str, image: str) -> list[str]:
         """The command line that makes the container anew: `run --detach`, or `create`."""

@@ -59,12 +59,21 @@ class LabPair:
 
     def clear(self, reference: str, cache: Cache) -> None:
         wanted = {reference} if cache == "warm" else set()
+        for host in (self.target, self.source):
+            _leave_swarm(host)
         _empty(self.source, set(self._provided))
         _empty(self.target, wanted)
         if wanted - _references(self.target):
             self._load(self.lab.nodes[1], self._provided[reference])
         _expect(self.source, set(self._provided))
         _expect(self.target, wanted)
+
+    def join_swarm(self) -> tuple[str, str]:
+        manager = self.lab.nodes[0].address
+        output(self.source, "docker", "swarm", "init", "--advertise-addr", manager)
+        token = output(self.source, "docker", "swarm", "join-token", "--quiet", "worker").strip()
+        output(self.target, "docker", "swarm", "join", "--token", token, f"{manager}:2377")
+        return self.lab.nodes[0].name, self.lab.nodes[1].name
 
     def _load(self, node: Node, image: ImageFactor) -> None:
         if image.add_mb:
@@ -105,6 +114,11 @@ def _reference(image: ImageFactor) -> str:
     if not image.add_mb:
         return f"{image.workload}:latest"
     return f"transship-bench/{image.workload}:{'-'.join(map(str, image.add_mb))}"
+
+
+def _leave_swarm(host: Host) -> None:
+    if host.docker.info()["Swarm"]["LocalNodeState"] != "inactive":
+        output(host, "docker", "swarm", "leave", "--force")
 
 
 def _references(host: Host) -> set[str]:

@@ -25,6 +25,9 @@ from transship.errors import TransshipError
 from transship.metrics.downtime import Probe, Prober
 from transship.metrics.events import Event, PhaseRecord, Recorder
 from transship.result import MoveResult, downtime
+from transship.swarm import api as swarm
+from transship.swarm.reach import Reach
+from transship.swarm.result import ServiceResult
 
 _UNDO_S = 45.0
 """How long undoing may take once nobody waits for the move any more."""
@@ -58,7 +61,8 @@ class Notes:
 
 def make(job: Job) -> Answer:
     """Make the move; that it fails is an answer too."""
-    return _by_hand(job) if methods.method(job.method).by_hand else _by_strategy(job)
+    make_it = {"strategy": _by_strategy, "service": _by_swarm, "by-hand": _by_hand}
+    return make_it[methods.method(job.method).kind](job)
 
 
 def _by_strategy(job: Job) -> Answer:
@@ -88,6 +92,38 @@ def _answer(result: MoveResult, notes: Notes, reason: str) -> Answer:
         phases=_rows(result.phases),
         rounds=_rounds(result.rounds),
         predicted=dict(result.predicted),
+        events=notes.columns(),
+        peak_memory_bytes=_peak_memory_bytes(),
+    )
+
+
+def _by_swarm(job: Job) -> Answer:
+    options = replace(methods.swarm_options(job.method, job.options), probe=Probe.parse(job.probe))
+    at = dict(zip(job.nodes, (job.ends.source, job.ends.target), strict=True))
+    reach = Reach(job.ends.source, at, job.ends.config, Path(job.state_dir))
+    journey = swarm.ServiceJourney(job.container, job.nodes[1], reach)
+    notes = Notes()
+    try:
+        result = swarm.move(journey, options, agreed=lambda _: True, listener=notes.note)
+    except TransshipError as error:
+        if isinstance(error.result, ServiceResult):
+            return _service_answer(error.result, notes, str(error))
+        return Answer.refused(str(error), notes.columns())
+    return _service_answer(result, notes, "")
+
+
+def _service_answer(result: ServiceResult, notes: Notes, reason: str) -> Answer:
+    """What a service's move did: its outage is the gap between its tasks, none where both ran for a while."""
+    return Answer(
+        moved=result.outcome == "moved",
+        reason=reason,
+        total_s=_seconds(result.total_s),
+        engine_downtime_s=None if result.gap_s is None else _seconds(max(0.0, result.gap_s)),
+        client_downtime_s=None if result.client is None else _seconds(result.client.downtime_s),
+        by_class={kind: Bytes(count, count) for kind, count in result.bytes.items()},
+        phases=_rows(result.phases),
+        rounds=(),
+        predicted={},
         events=notes.columns(),
         peak_memory_bytes=_peak_memory_bytes(),
     )
@@ -174,7 +210,7 @@ def _heed_the_end_of(stream: IO[str], *, undoes: bool) -> None:
 def main() -> None:
     """Make the move that stdin tells of."""
     job = decode(Job, loads(sys.stdin.readline()))
-    undoes = not methods.method(job.method).by_hand
+    undoes = methods.method(job.method).kind != "by-hand"
     threading.Thread(target=_heed_the_end_of, args=(sys.stdin,), kwargs={"undoes": undoes}, daemon=True).start()
     print(json.dumps(encode(make(job))))  # noqa: T201 - the answer to whoever began this process
 

@@ -80,6 +80,9 @@ class OwnPair:
         for host in (self.source, self.target):
             _remove_from(host)
 
+    def join_swarm(self) -> tuple[str, str]:
+        raise UsageError("no swarm is made of hosts of one's own", hint="services are moved in the lab")
+
     def settle(self) -> None:
         for host in (self.source, self.target):
             output(host, "sync")

@@ -49,6 +49,13 @@ class Pair(Protocol):
         """
         ...
 
+    def join_swarm(self) -> tuple[str, str]:
+        """Make a swarm of both hosts, the source its manager, and return their names in it; `clear` ends it.
+
+        Raises `UsageError` where that is not the experiment's to do.
+        """
+        ...
+
     def settle(self) -> None:
         """Let what was prepared reach the disks, and where that is possible, be in no page cache any more."""
         ...

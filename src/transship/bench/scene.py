@@ -9,8 +9,8 @@ from transship.bench.matrix import ImageFactor
 from transship.bench.methods import IMAGE, MEMORY, method
 from transship.bench.pair import Pair, SceneError, output
 from transship.bench.result import Cell, Kept
-from transship.bench.workload import CONTAINER, VOLUME, WORKLOADS, Scene
-from transship.errors import NotFoundError, PreflightError, TransshipError, UsageError
+from transship.bench.workload import CONTAINER, LABEL, VOLUME, WORKLOADS, Scene
+from transship.errors import PreflightError, TransshipError, UsageError
 from transship.hosts.base import Host
 from transship.metrics.downtime import Probe
 from transship.observe.source import read_spec
@@ -26,9 +26,13 @@ _COMPRESSED = b'docker save "$1" | zstd -3 --quiet --stdout | wc -c'
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A container that serves on the source with its state, and how it can be known again."""
+    """A container that serves on the source with its state, and how it can be known again.
+
+    `nodes` are the hosts' names in the swarm where it is the task of a service.
+    """
 
     scene: Scene
+    nodes: tuple[str, ...]
     spec: ContainerSpec
     starts: tuple[str, ...]
     digest: str
@@ -60,20 +64,36 @@ class Stage:
         reference = pair.provide(image)
         pair.clear(reference, cell.cache)
         scene = Scene(cell, WORKLOADS[image.workload], reference, self._port)
-        if scene.mount:
-            output(pair.source, "docker", "volume", "create", VOLUME)
-        output(pair.source, *scene.run())
+        nodes = self._start(scene)
         wait_serving(Probe.parse(scene.probe), pair.source)
+        container = _running(pair.source)
+        if container is None:
+            raise SceneError(f"the container of a run does not run on {pair.source.name}")
         if cell.state_bytes:
-            argv, script = scene.write_state()
+            argv, script = scene.write_state(container)
             output(pair.source, *argv, stdin=script, timeout=_WRITING_S)
-        starts, digest = _state(pair.source, scene)
+        starts, digest = _state(pair.source, scene, container)
         if len(starts) != 1:
             raise SceneError(f"the container of a run on {pair.source.name} was started {len(starts)} times")
-        spec = read_spec(pair.source.docker, pair.source.docker.inspect_container(CONTAINER))
+        spec = read_spec(pair.source.docker, pair.source.docker.inspect_container(container))
         pair.settle()
         pair.shape(cell.link_mbit, cell.delay_ms)
-        return Prepared(scene, spec, starts, digest)
+        return Prepared(scene, nodes, spec, starts, digest)
+
+    def _start(self, scene: Scene) -> tuple[str, ...]:
+        """Start the container on the source; a service is made while the target takes no tasks."""
+        source = self._pair.source
+        if scene.mount:
+            output(source, "docker", "volume", "create", VOLUME)
+        if method(scene.cell.method).kind != "service":
+            output(source, *scene.run())
+            return ()
+        nodes = self._pair.join_swarm()
+        output(source, "docker", "node", "update", "--availability", "pause", nodes[1])
+        output(source, *scene.serve())
+        wait_serving(Probe.parse(scene.probe), source)
+        output(source, "docker", "node", "update", "--availability", "active", nodes[1])
+        return nodes
 
     def job(self, prepared: Prepared, state_dir: str) -> Job:
         """The move of what was prepared."""
@@ -89,6 +109,7 @@ class Stage:
             command=tuple(scene.command),
             probe=scene.probe,
             state_dir=state_dir,
+            nodes=prepared.nodes,
         )
 
     def minimum_bytes(self, prepared: Prepared) -> int | None:
@@ -112,17 +133,15 @@ class Stage:
         """What the target has of what was prepared. Nothing is told where no container runs there."""
         host, cell = self._pair.target, before.scene.cell
         self._pair.shape(None, 0.0)
-        try:
-            inspected = host.docker.inspect_container(CONTAINER)
-        except NotFoundError:
+        container = _running(host)
+        if container is None:
             return Kept()
-        if not inspected["State"]["Running"]:
-            return Kept()
-        spec = read_spec(host.docker, inspected)
-        starts, digest = _state(host, before.scene)
+        spec = read_spec(host.docker, host.docker.inspect_container(container))
+        starts, digest = _state(host, before.scene, container)
+        of_swarm = bool(before.nodes)  # its settings are those of the service, which has not moved
         kept = Kept(
             image=spec.image.diff_ids == before.spec.image.diff_ids,
-            settings=not differences(before.spec, spec, ignore=_SETTINGS_ASIDE),
+            settings=None if of_swarm else not differences(before.spec, spec, ignore=_SETTINGS_ASIDE),
             memory=starts == before.starts,
         )
         same = digest == before.digest
@@ -131,9 +150,17 @@ class Stage:
         return replace(kept, volume=same) if cell.where == "volume" else kept
 
 
-def _state(host: Host, scene: Scene) -> tuple[tuple[str, ...], str]:
+def _running(host: Host) -> str | None:
+    """The experiment's container that runs on a host: its name is the task's where it is one of a service."""
+    for each in host.docker.containers():
+        if each["State"] == "running" and LABEL in (each["Labels"] or {}):
+            return str(each["Id"])
+    return None
+
+
+def _state(host: Host, scene: Scene, container: str) -> tuple[tuple[str, ...], str]:
     """A line for each start of the container's processes, and the digest of its state."""
-    argv, script = scene.tell_state()
+    argv, script = scene.tell_state(container)
     deadline = time.monotonic() + 10.0
     while True:  # a container that has just started may not have written its line yet
         *starts, digest = output(host, *argv, stdin=script, timeout=_WRITING_S).split("\n")[:-1] or [""]

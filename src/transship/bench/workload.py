@@ -1,6 +1,6 @@
 """What runs in the containers of an experiment: a program that serves, and beside it a state that may change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -8,6 +8,9 @@ from transship.bench.result import Cell
 
 CONTAINER = "transship-bench"
 VOLUME = "transship-bench-data"
+LABEL = "org.transship.bench"
+"""What the container has, also as the task of a service."""
+
 FLAT = f"transship/{CONTAINER}:"
 """What the names of images that moves make of the container begin with."""
 
@@ -84,7 +87,7 @@ WORKLOADS: Mapping[str, Workload] = {
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The container of a cell, as somebody would type it."""
+    """The container of a cell, or the service, as somebody would type it."""
 
     cell: Cell
     workload: Workload
@@ -114,7 +117,7 @@ class Scene:
         return [
             "--publish", f"{self.port}:{self.workload.port}",
             "--restart", "unless-stopped",
-            "--label", "org.transship.bench=1",
+            "--label", f"{LABEL}=1",
             *chain.from_iterable(("--env", f"{key}={value}") for key, value in environment),
             *(("--volume", f"{VOLUME}:{self.mount}") if self.mount else ()),
             "--entrypoint", "sh",
@@ -126,19 +129,32 @@ class Scene:
         amounts = (self.folder, str(self.cell.change_rate), str(self.cell.memory_bytes))
         return ["-c", _SERVE_AND_CHANGE, "workload", *amounts, *self.workload.serve]
 
-    def run(self, reference: str = "", *, verb: Sequence[str] = ("run", "--detach")) -> list[str]:
-        """The command that starts it, of another image where one is given."""
-        return ["docker", *verb, "--name", CONTAINER, *self.settings, reference or self.reference, *self.command]
+    def run(self) -> list[str]:
+        """The command that starts the container."""
+        return ["docker", "run", "--detach", "--name", CONTAINER, *self.settings, self.reference, *self.command]
 
-    def write_state(self) -> tuple[list[str], bytes]:
+    def serve(self) -> list[str]:
+        """The command that makes a service of it, with one task, without a virtual address."""
+        environment = (self.workload.environment or {}).items()
+        return [
+            "docker", "service", "create", "--detach", "--no-resolve-image", "--name", CONTAINER,
+            "--endpoint-mode", "dnsrr",
+            "--publish", f"mode=host,published={self.port},target={self.workload.port}",
+            "--container-label", f"{LABEL}=1",
+            *chain.from_iterable(("--env", f"{key}={value}") for key, value in environment),
+            *(("--mount", f"type=volume,source={VOLUME},target={self.mount}") if self.mount else ()),
+            "--entrypoint", "sh", self.reference, *self.command,
+        ]  # fmt: skip
+
+    def write_state(self, container: str) -> tuple[list[str], bytes]:
         """The command that writes the state into the running container, and its input."""
         amounts = (self.folder, str(self.cell.state_files), str(self.cell.state_bytes))
-        return _in_container("sh", "-s", "--", *amounts), _WRITE_STATE.encode()
+        return _in_container(container, "sh", "-s", "--", *amounts), _WRITE_STATE.encode()
 
-    def tell_state(self) -> tuple[list[str], bytes]:
+    def tell_state(self, container: str) -> tuple[list[str], bytes]:
         """The command whose last line is the digest of the state, after a line for each start, and its input."""
-        return _in_container("sh", "-s", "--", self.folder), _TELL_STATE.encode()
+        return _in_container(container, "sh", "-s", "--", self.folder), _TELL_STATE.encode()
 
 
-def _in_container(*argv: str) -> list[str]:
-    return ["docker", "exec", "--interactive", CONTAINER, *argv]
+def _in_container(container: str, *argv: str) -> list[str]:
+    return ["docker", "exec", "--interactive", container, *argv]
