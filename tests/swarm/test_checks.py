@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.plan.observed import SPEC
 from tests.swarm.told import H1, H2, H3, host_seen, node, route, seen, service, task
 from transship.errors import PreflightError
 from transship.swarm.checks import check
@@ -77,6 +78,9 @@ CASES: list[tuple[Callable[[], SwarmSeen], SwarmOptions, dict[str, str]]] = [
      PLAIN, {"port-taken": "error"}),
     (lambda: seen(service(**INGRESS), hosts={H3.id: host_seen(ipvs=False)}), PLAIN, {"no-ipvs": "warning"}),
     (seen, SwarmOptions(image="pull"), {"image-pulled": "note"}),
+    (lambda: seen(hosts={H2.id: host_seen(image=SPEC.image),
+                         H3.id: host_seen(image=replace(SPEC.image, diff_ids=("sha256:b",)))}),
+     PLAIN, {"tag-differs": "warning"}),
     (lambda: seen(service(**VOLUME)), PLAIN, {"volume-unreached": "error"}),
     (with_hosts, PLAIN, {}),
     (lambda: with_hosts(volumes={"data": {}}, sizes={"data": 5}), PLAIN, {"occupied-volume": "error"}),

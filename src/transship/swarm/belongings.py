@@ -194,6 +194,8 @@ def withdraw(record: ServiceMove, target: Host, recorder: Recorder) -> None:
 
     Containers of failed tasks, which Swarm would keep for a while, go before: they hold on to image and volumes.
     """
+    if record.made == Made():
+        return
     for each in target.docker.containers():
         if (each.get("Labels") or {}).get(_OF_SERVICE) == record.service and each["State"] in _OVER:
             target.docker.remove_container(each["Id"])

@@ -238,7 +238,15 @@ def _updates(seen: SwarmSeen, _route: Route, options: SwarmOptions) -> Iterator[
 
 
 def _image(seen: SwarmSeen, route: Route, options: SwarmOptions) -> Iterator[Finding]:
-    there = seen.hosts.get(route.target.id)
+    here, there = (seen.hosts.get(node.id) for node in (route.source, route.target))
+    if here and there and here.image and there.image and here.image.diff_ids != there.image.diff_ids:
+        text = f"{seen.service.image} is another image on {route.target.name} than the one that runs"
+        yield Finding(
+            "warning",
+            "tag-differs",
+            text,
+            "docker image rm takes the name away there; a digest in the service's image tells them apart",
+        )
     if options.image == "pull":
         if there is None or there.image is None:
             text = f"{route.target.name} pulls the image while it prepares the task; a task that fails to goes back"

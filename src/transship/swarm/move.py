@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from transship.engine import Interrupts, first_interrupt_only
-from transship.errors import NeedsRecoveryError, RolledBackError, TransshipError
+from transship.errors import DockerError, EndedError, LockedError, NeedsRecoveryError, RolledBackError, TransshipError
 from transship.hosts.base import Host, Json
 from transship.lifecycle import SETTLE_S
 from transship.metrics.events import Recorder
@@ -102,9 +102,11 @@ class ServiceMoving:
     def _claim(self) -> None:
         try:
             claim(self.swarm, self.record, self.plan.seen.service)
-        except BaseException as error:
+        except (LockedError, DockerError) as error:
             self._save(stage="ended", outcome="refused", detail=str(error))
             raise
+        except BaseException as cause:  # nobody knows whether the label is there
+            raise self._roll_back(cause) from cause
 
     def _prepare(self, agreed: Agreement) -> None:
         if self.belongings is not None and sends_image(self.plan):
@@ -199,7 +201,7 @@ class ServiceMoving:
         with self.recorder.phase("undo"):
             self._end_belongings()
             try:
-                go_back(self.swarm, self.record, self.plan.options.timeout_s)
+                self._go_back()
             except Exception as error:  # noqa: BLE001 - whatever it is, somebody must look
                 return NeedsRecoveryError(
                     f"{reason}; and {self.record.name} could not be led back: {error}",
@@ -216,6 +218,13 @@ class ServiceMoving:
         self._save(stage="ended", outcome="rolled-back", detail=reason)
         hint = cause.hint if isinstance(cause, TransshipError) else ""
         return RolledBackError(f"{reason}; {self.record.name} runs as before", hint=hint)
+
+    def _go_back(self) -> None:
+        try:
+            go_back(self.swarm, self.record, self.plan.options.timeout_s)
+        except EndedError:
+            if self.record.stage != "claimed":
+                raise  # somebody has ended it, who can tell how
 
     def _withdrawn(self) -> str:
         """Remove what was brought, and say what could not be removed."""

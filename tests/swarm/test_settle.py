@@ -1,0 +1,130 @@
+"""Claiming a service, changing it, and both ends of a move, on a swarm in memory."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.swarm.told import record, service_told
+from transship.errors import DockerDownError, EndedError, LockedError, UnhealthyError
+from transship.swarm.change import claim, claimed_by, edit_node, edit_service, is_drained_by
+from transship.swarm.edits import before, constrained, drained, hurried, labelled, scaled
+from transship.swarm.fake import FakeSwarm
+from transship.swarm.model import Node, Service
+from transship.swarm.record import CLAIM, DRAINED, PIN, ServiceMove
+from transship.swarm.settle import finish, go_back, is_at
+from transship.swarm.watch import Goal, Watch
+
+NODES = {"h1": "h1-id", "h2": "h2-id", "h3": "h3-id"}
+HOME = Goal(1, frozenset({"h2-id"}))
+AWAY = Goal(1, frozenset({"h3-id"}))
+
+
+@pytest.fixture
+def swarm() -> FakeSwarm:
+    return FakeSwarm(NODES)
+
+
+def begun(swarm: FakeSwarm, *constraints: str, **more: Any) -> tuple[ServiceMove, dict[str, Any]]:
+    """A service that runs on h2 and is claimed, the record of that, and the service's spec before."""
+    told = service_told(constraints=(*constraints, "node.id==h2-id"))["Spec"]
+    service = Service.read(swarm.service(swarm.create_service(told)))
+    words = {"pins": (*constraints, "node.id==h3-id"), **more}
+    made = record(service=service.id, before=before(service), **words)
+    claim(swarm, made, service)
+    return made, told
+
+
+def moved(swarm: FakeSwarm, made: ServiceMove) -> None:
+    edit_service(swarm, made, lambda spec: hurried(constrained(spec, made.pins), at_once=True, start_first=True))
+
+
+def test_a_service_is_claimed_once(swarm: FakeSwarm) -> None:
+    told = service_told(constraints=("node.id==h2-id",))["Spec"]
+    service = Service.read(swarm.service(swarm.create_service(told)))
+    first = record(service=service.id, before=before(service))
+    claim(swarm, first, service)
+    assert claimed_by(Service.read(swarm.service(service.id))) == first
+    with pytest.raises(LockedError):
+        claim(swarm, record(id="other", service=service.id), service)
+    with pytest.raises(EndedError):
+        edit_service(swarm, record(id="other", service=service.id), lambda spec: spec)
+
+
+def test_somebody_elses_change_meanwhile_is_kept(swarm: FakeSwarm) -> None:
+    made, _ = begun(swarm)
+    interrupted: list[bool] = []
+
+    def edit(spec: dict[str, Any]) -> dict[str, Any]:
+        if not interrupted:
+            interrupted.append(True)
+            now = swarm.service(made.service)
+            swarm.update_service(made.service, now["Version"]["Index"], labelled(now["Spec"], "theirs", "1"))
+        return constrained(spec, made.pins)
+
+    edit_service(swarm, made, edit)
+    spec = swarm.service(made.service)["Spec"]
+    assert spec["Labels"].keys() == {CLAIM, "theirs"}
+    assert is_at(swarm, made, AWAY)
+
+
+def test_an_arrived_service_keeps_its_pin_and_nothing_else_of_the_move(swarm: FakeSwarm) -> None:
+    made, told = begun(swarm, "node.role==worker")
+    moved(swarm, made)
+    finish(swarm, made)
+    spec = swarm.service(made.service)["Spec"]
+    assert spec == labelled(constrained(told, made.pins), PIN, '["node.id==h3-id"]')
+    assert is_at(swarm, made, AWAY)
+
+
+def test_an_unpinned_service_keeps_nothing_and_stays(swarm: FakeSwarm) -> None:
+    made, told = begun(swarm, "node.role==worker", unpin=True)
+    moved(swarm, made)
+    finish(swarm, made)
+    assert swarm.service(made.service)["Spec"] == constrained(told, ["node.role==worker"])
+    assert is_at(swarm, made, AWAY)
+
+
+@pytest.mark.parametrize("stage", ["claimed", "scaled", "changed"])
+def test_a_service_is_led_back_from_anywhere(swarm: FakeSwarm, stage: str) -> None:
+    made, told = begun(swarm)
+    if stage == "scaled":
+        edit_service(swarm, made, partial(scaled, replicas=0))
+    if stage == "changed":
+        moved(swarm, made)
+    go_back(swarm, made, 5.0)
+    assert swarm.service(made.service)["Spec"] == told
+    assert is_at(swarm, made, HOME)
+    with pytest.raises(EndedError):
+        go_back(swarm, made, 5.0)
+
+
+def test_a_drained_node_is_given_back_at_either_end(swarm: FakeSwarm) -> None:
+    for end in (finish, partial(go_back, timeout_s=5.0)):
+        made, _ = begun(swarm, method="drain", pins=())
+        edit_node(swarm, "h2-id", partial(drained, move=made.id))
+        assert is_drained_by(swarm, made)
+        end(swarm, made)
+        node = Node.read(swarm.node("h2-id"))
+        assert (node.availability, DRAINED in node.labels) == ("active", False)
+
+
+def test_a_manager_that_is_gone_for_a_moment_is_waited_for(swarm: FakeSwarm) -> None:
+    made, told = begun(swarm)
+    moved(swarm, made)
+    swarm.errors = [DockerDownError("it restarts") for _ in range(3)]
+    go_back(swarm, made, 5.0)
+    assert swarm.service(made.service)["Spec"] == told
+
+
+def test_a_task_that_fails_or_finds_no_node_is_told(swarm: FakeSwarm) -> None:
+    made, _ = begun(swarm)
+    known = frozenset(each["ID"] for each in swarm.tasks())
+    swarm.failing = {"h3-id"}
+    moved(swarm, made)
+    with pytest.raises(UnhealthyError, match="failed on its new node"):
+        Watch(swarm, made.service, known).arrive(AWAY, 30.0)
+    edit_service(swarm, made, lambda spec: constrained(spec, ["node.id==h9-id"]))
+    known = frozenset(each["ID"] for each in swarm.tasks() if each["Status"]["State"] != "pending")
+    with pytest.raises(UnhealthyError, match="finds no node"):
+        Watch(swarm, made.service, known).arrive(AWAY, 30.0)
