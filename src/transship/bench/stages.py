@@ -34,7 +34,10 @@ def stages(run: Run) -> dict[Stage, float]:
 
 def _stage(row: PhaseRow, stopped: float) -> Stage:
     """What neither name nor time tells to be something else is preparation before the stop, and copying after it."""
-    return _WORDS.get(row.name) or ("prepare" if row.start_s < stopped else "copy while down")
+    named = _WORDS.get(row.name)
+    if row.start_s < stopped:
+        return named or "prepare"
+    return named if named and named != "look" else "copy while down"  # live connects its page service then
 
 
 def exclusive(phases: Sequence[PhaseRow]) -> Iterable[tuple[PhaseRow, float]]:

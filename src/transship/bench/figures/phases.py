@@ -6,7 +6,7 @@ from statistics import mean, median
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transship.bench.figures.style import NothingToDrawError, figure_of, finish, grid, looks, panels
+from transship.bench.figures.style import NothingToDrawError, figure_of, finish, grid, looks, panels, say_numbers
 from transship.bench.result import PhaseRow, Run
 from transship.bench.stages import STAGES, stages
 from transship.bench.table import (
@@ -71,12 +71,11 @@ def export_import_detail(experiment: Experiment) -> Figure:
                 if found:
                     begin, length = median(each[0] for each in found), median(each[1] for each in found)
                     panel.axes.barh(row + 0.27 * (place - 1), length, 0.25, left=begin, label=name, **look[name].bar())
-        panel.axes.set_yticks(
-            range(len(images)), [f"{image} (n={len(by_image(panel.runs).get(image, ()))})" for image in images]
-        )
+        panel.axes.set_yticks(range(len(images)), list(images))
+        say_numbers(panel.axes, [by_image(panel.runs).get(image, ()) for image in images])
         panel.axes.set_ylim(len(images) - 0.4, -0.6)
         panel.axes.grid(visible=False, axis="y")
-        panel.axes.set_xlim(left=0)
+        panel.axes.set_xlim(left=0, right=panel.axes.get_xlim()[1] * 1.12)
         panel.axes.set_xlabel("time since the stop began [s]")
         drawn.append(panel.axes)
     return finish(figure_of(drawn[0]), "medians of begin and length over all filesystem states")

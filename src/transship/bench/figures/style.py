@@ -185,6 +185,13 @@ def error_bar(summary: Summary) -> tuple[list[float], list[float]]:
     return [summary.median - summary.interval.low], [summary.interval.high - summary.median]
 
 
+def say_numbers(ax: Axes, rows: Sequence[Sequence[object]], *, above: float = 0.0) -> None:
+    """Write at the end of each row how many runs are in it: panels that share their names need not share numbers."""
+    for at, runs in enumerate(rows):
+        words = f"n = {len(runs)}" if runs else "no runs"
+        ax.annotate(words, (1.0, at - above), xycoords=("axes fraction", "data"), ha="right", va="center", fontsize=6.5)
+
+
 def count(groups: Iterable[Sequence[object]]) -> str:
     """How many runs are behind the marks."""
     sizes = sorted({len(group) for group in groups})

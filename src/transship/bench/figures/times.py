@@ -20,6 +20,7 @@ from transship.bench.figures.style import (
     looks,
     measured,
     panels,
+    say_numbers,
 )
 from transship.bench.statistics import summarise
 from transship.bench.table import (
@@ -115,8 +116,8 @@ def _by_strategy(experiment: Experiment, draw: Drawer) -> Axes:
         for row, name in enumerate(names):
             if name in groups:
                 draw(panel.axes, row, values(groups[name], total_s), looks(names)[name].colour)
-        labels = [f"{name} (n={len(groups.get(name, ()))})" for name in names]
-        panel.axes.set_yticks(range(len(names)), labels)
+        panel.axes.set_yticks(range(len(names)), names)
+        say_numbers(panel.axes, [groups.get(name, ()) for name in names], above=0.4)
         panel.axes.set_ylim(len(names) - 0.4, -0.6)
         panel.axes.set_xlabel(_TOTAL)
         panel.axes.grid(visible=False, axis="y")
