@@ -45,19 +45,21 @@ def measure(hosts: Hosts, megabytes: int, rate: str, words: tuple[str, ...]) -> 
         clean(node, ("redis:latest",))
         node.set_rate(None)
     address = macvlan(hosts)
-    run_redis(hosts, megabytes, address=address)
+    run_redis(hosts, megabytes, address=address, durable=False)
     for node in (hosts.h1, hosts.h2):
         node.set_rate(rate or None)
     with Writer(address) as writer:
         writer.reach(500)
-        moved = hosts.move("cache", "--strategy", "live", "--yes", "--json", *words)
-        if moved.code:
-            raise SystemExit(moved.err)
+        ends = ("--from", hosts.address(hosts.h1), "--to", hosts.address(hosts.h2))
+        with hosts.start("move", "cache", *ends, "--strategy", "live", "--yes", "--json", *words) as process:
+            out, said = process.communicate()
+        if process.returncode:
+            raise SystemExit(said)
         writer.reach(writer.commands + 500)
         writer.stop()
     if writer.failure:
         raise SystemExit(f"the client lost its connection, or an answer: {writer.failure}")
-    result = json.loads(moved.out.splitlines()[-1])
+    result = json.loads(out.splitlines()[-1])
     took = {phase["name"]: phase["seconds"] for phase in result["phases"]}
     frozen = next(phase["start_s"] for phase in result["phases"] if phase["name"] == "freeze")
     return {
@@ -75,6 +77,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=64)
     parser.add_argument("--rate", default="", help="what each host's link carries, as tc writes it")
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--mode", choices=MODES, action="append", help="one of the two only")
     said = parser.parse_args()
     options = LabOptions(name=f"live-{os.getpid()}", hosts=(HostOptions(suite="sid"), HostOptions(suite="sid")))
     with large_pipes(), Lab(options) as lab:
@@ -84,11 +87,12 @@ def main() -> None:
         runs = {
             mode: [measure(hosts, said.megabytes, said.rate, words) for _ in range(said.repeat)]
             for mode, words in MODES.items()
+            if mode in (said.mode or MODES)
         }
     print(f"Redis with {said.megabytes} MB, {said.rate or 'no limit'}; load {os.getloadavg()[0]:.1f}")
-    print(f"{'':<30}" + "".join(f"{mode:>16}" for mode in MODES))
+    print(f"{'':<30}" + "".join(f"{mode:>16}" for mode in runs))
     for name in next(iter(runs.values()))[0]:
-        print(f"{name:<30}" + "".join(f"{median(run[name] for run in runs[mode]):>16.3f}" for mode in MODES))
+        print(f"{name:<30}" + "".join(f"{median(run[name] for run in runs[mode]):>16.3f}" for mode in runs))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from transship import undo
 from transship.errors import ConflictError, NotFoundError, UnreachableError
 from transship.hosts.fake import FakeHost, Moment
 from transship.lifecycle import FreezeSource
+from transship.live.sandbox import LABEL
 from transship.plan.record import Stage
 from transship.plan.steps import Move
 from transship.transfer.frozen import kill_frozen
@@ -162,6 +163,29 @@ def test_a_container_of_unknown_id_is_ours_if_it_is_new_and_never_ran() -> None:
     assert clean_up(move) == []
     with pytest.raises(NotFoundError):
         target.inspect_container("web")
+
+
+@pytest.mark.parametrize(("labels", "stays"), [({LABEL: "web"}, False), ({}, True)])
+def test_a_sandbox_of_unknown_id_is_ours_if_it_is_new_and_says_that_it_is_one(
+    labels: dict[str, str], *, stays: bool
+) -> None:
+    move = under_way("preparing")
+    move.made.sandboxing = True
+    move.target.docker.create_container("web-sandbox", {"Image": "web:1", "Labels": labels})
+    for _ in range(2):
+        assert clean_up(move) == []
+    names = [each["Names"][0] for each in move.target.docker.containers()]
+    assert names == (["/web-sandbox"] if stays else [])
+
+
+def test_a_sandbox_that_has_the_address_is_stopped_before_the_source_serves_again() -> None:
+    move = under_way("stopping")
+    docker = move.target.docker
+    move.made.sandbox = docker.create_container("web-sandbox", {"Image": "web:1"})
+    docker.start("web-sandbox")
+    undo.bring_back(move)
+    assert not docker.inspect_container("web-sandbox")["State"]["Running"]
+    assert status(move) == "running"
 
 
 @pytest.mark.parametrize("since", ["2020-01-01T00:00:00+00:00", "2099-01-01T00:00:00+00:00"])

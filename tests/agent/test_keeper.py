@@ -118,6 +118,8 @@ REFUSED: list[tuple[str, Any]] = [
     ("made", None),
     ("retired_name", "x?y=z"),
     ("retired_name", "x y"),
+    ("memory", "some"),
+    ("memory", "copied"),  # with an id that is no name of a folder
     ("restart_policy", {"Name": "sometimes"}),
     ("restart_policy", {"Name": ["no"]}),
     ("restart_policy", {"Name": "on-failure", "MaximumRetryCount": -1}),

@@ -46,8 +46,8 @@ def macvlan(hosts: Hosts) -> str:
     return f"{subnet}.50"
 
 
-def run_redis(hosts: Hosts, megabytes: int, *options: str, address: str = "") -> Redis:
-    """Run a Redis with `megabytes` of noise in memory, which writes every command down in its volume.
+def run_redis(hosts: Hosts, megabytes: int, *options: str, address: str = "", durable: bool = True) -> Redis:
+    """Run a Redis with `megabytes` of noise in memory; a `durable` one writes every command down in its volume.
 
     As root: on this machine root may not read the limits of other users' processes, which CRIU does.
     """
@@ -62,7 +62,8 @@ def run_redis(hosts: Hosts, megabytes: int, *options: str, address: str = "") ->
             value = secrets.token_bytes(65_536)
             connection.sendall(b"*3\r\n$3\r\nSET\r\n$8\r\n%08d\r\n$65536\r\n%s\r\n" % (number, value))
             assert connection.recv(16) == b"+OK\r\n"
-    hosts.h1.output(["docker", "exec", "cache", "redis-cli", "config", "set", "appendonly", "yes"])
+    if durable:
+        hosts.h1.output(["docker", "exec", "cache", "redis-cli", "config", "set", "appendonly", "yes"])
     hosts.h1.output(["docker", "exec", "cache", "sh", "-c", "head -c 300000 /dev/urandom > /data/file"])
     hosts.h1.output(["docker", "exec", "cache", "sh", "-c", "head -c 200000 /dev/urandom > /srv/file"])
     seen = hosts.h1.output(["docker", "exec", "cache", "sha256sum", "/data/file", "/srv/file"])

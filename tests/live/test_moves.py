@@ -166,6 +166,46 @@ def test_a_target_that_has_taken_over_goes_forward_by_itself(hosts: Hosts, addre
     assert left_behind(hosts.h1) == left_behind(hosts.h2) == ""
 
 
+def test_a_restore_comes_to_its_end_whoever_is_killed_meanwhile(hosts: Hosts, address: str, tmp_path: Path) -> None:
+    redis = run_redis(hosts, MEGABYTES, address=address)
+    begun = ["sh", "-c", "ls /run/transship-live/*/work/restore.log"]
+    with Writer(address) as writer, coordinator(hosts, str(tmp_path / "state"), "started", "restore") as moving:
+        writer.reach(500)
+        assert moving.until_waiting(time.monotonic() + 60), moving.error
+        moving.go()
+        wait_for(lambda: hosts.h2.run(begun).status == 0)
+        moving.send(signal.SIGKILL)
+        wait_for(lambda: policy(hosts.h2) == "always", 60)
+        writer.reach(writer.commands + 500)
+        writer.stop()
+    assert writer.failure == ""
+    assert redis.host is hosts.h2
+    ended = hosts.transship("--state-dir", str(tmp_path / "state"), "recover", "--yes")
+    assert ended.code == 0, ended.err
+    assert redis.is_whole()
+    assert left_behind(hosts.h1) == left_behind(hosts.h2) == ""
+
+
+def test_who_slept_finds_that_the_source_goes_on_and_lets_it(hosts: Hosts, address: str, tmp_path: Path) -> None:
+    before = snapshot(hosts.h2)
+    redis = run_redis(hosts, MEGABYTES, address=address)
+    with Writer(address) as writer, coordinator(hosts, str(tmp_path / "state"), "started", "memory") as moving:
+        writer.reach(500)
+        assert moving.until_waiting(time.monotonic() + 60), moving.error
+        moving.send(signal.SIGSTOP)
+        writer.reach(writer.commands + 500)
+        moving.send(signal.SIGCONT)
+        moving.go()
+        assert moving.until("ended", time.monotonic() + 90)
+        assert moving.said[-1]["outcome"] == "RolledBackError", moving.error
+        writer.reach(writer.commands + 500)
+        writer.stop()
+    assert writer.failure == ""
+    assert redis.host is hosts.h1
+    assert snapshot(hosts.h2) == before
+    assert left_behind(hosts.h1) == left_behind(hosts.h2) == ""
+
+
 def test_what_was_handed_over_and_not_taken_is_thawed_by_recover(hosts: Hosts, address: str, tmp_path: Path) -> None:
     redis = run_redis(hosts, MEGABYTES, address=address)
     with Writer(address) as writer, coordinator(hosts, str(tmp_path / "state"), "started", "restore") as moving:

@@ -55,7 +55,7 @@ def target_has_a_sandbox(seen: Observation, options: MoveOptions) -> Iterator[Fi
         text = f"there is no sandbox program for {facts.architecture}, {facts.host}'s"
         yield Finding("error", "no-sandbox", text, _OTHERS)
     if seen.there.api_version < ANNOTATIONS_SINCE:
-        text = f"Docker {facts.docker_version} on {facts.host} is older than 25, which live needs"
+        text = f"Docker {facts.docker_version} on {facts.host} is older than 24, which live needs"
         yield Finding("error", "no-annotations", text, _OTHERS)
     if name in seen.there.containers:
         text = f"{seen.target_name} has a container named {name} already, which live makes"
