@@ -119,7 +119,7 @@ def test_every_run_is_measured(smoke: Path) -> None:
         assert measured.minimum_bytes is not None and measured.link_bytes is not None  # noqa: PT018
         assert measured.link_bytes > 0.9 * measured.minimum_bytes, run.cell.strategy
         assert set(measured.usage) == {"coordinator", "source", "target"}
-        assert all(each.cpu_s for each in measured.usage.values())
+        assert all(each.cpu_s and each.peak_memory_bytes for each in measured.usage.values())
         assert {each.name for each in run.phases} >= {"stop", "start", "healthy"}
         assert len({len(run.events.at_s), len(run.events.kind), len(run.events.phase), len(run.events.bytes)}) == 1
     product = {run.cell.method: run for run in ResultFolder.open(smoke).runs() if run.predicted}
@@ -248,7 +248,7 @@ def test_that_hosts_fail_says_nothing_of_the_method(tmp_path: Path) -> None:
         take_down(lab_name(folder))
     assert code == 0, err
     assert "once more with fresh hosts" in err
-    assert Counter(run.outcome for run in ResultFolder.open(folder).runs()) == {"moved": 6}
+    assert Counter((run.outcome, run.reason) for run in ResultFolder.open(folder).runs()) == {("moved", ""): 6}
 
 
 def test_asked_to_end_it_takes_its_lab_down(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from transship.bench.scene import Prepared, Stage
 from transship.bench.sealed import ResultError, digest
 from transship.bench.store import ResultFolder
 from transship.codec import encode
-from transship.errors import HostError, LabError
+from transship.errors import HostError, LabError, StepError
 
 OpenPair = Callable[[HostsFactor], AbstractContextManager[Pair]]
 """Connects to hosts of a kind, and makes them first where they are those of a lab."""
@@ -132,8 +132,7 @@ class Experiment:
             ended = make_move(job, folder, timeout_s=self._matrix.timeout_s, held=lock.fileno())
         now = pair.carried()
         link = None if carried is None or now is None else now - carried
-        outcome, reason = self._outcome(ended)
-        kept = self._kept(stage, prepared, pair, outcome)
+        outcome, reason, kept = self._arrived(ended, stage, prepared, pair)
         return Run(
             run=planned.run,
             cell=cell,
@@ -152,18 +151,20 @@ class Experiment:
             events=ended.answer.events,
         )
 
-    def _outcome(self, ended: Ended) -> tuple[Outcome, str]:
-        if ended.timed_out:
-            return "timeout", f"it had not ended after {self._matrix.timeout_s:g} s"
-        return ("moved", "") if ended.answer.moved else ("failed", ended.answer.reason)
-
-    def _kept(self, stage: Stage, prepared: Prepared, pair: Pair, outcome: Outcome) -> Kept:
-        """What arrived. Raises `HostError` where a move failed because a host did: that says nothing of the method."""
-        if outcome == "moved":
-            return stage.kept(prepared)
+    def _arrived(self, ended: Ended, stage: Stage, prepared: Prepared, pair: Pair) -> tuple[Outcome, str, Kept]:
+        """How it ended, and what arrived. Raises `HostError` where a host failed: that says nothing of the method."""
+        if not ended.timed_out and ended.answer.moved:
+            try:
+                return "moved", "", stage.kept(prepared)
+            except StepError as error:
+                reason = f"it moved, but what arrived cannot be looked at: {error}"
+        elif ended.timed_out:
+            reason = f"it had not ended after {self._matrix.timeout_s:g} s"
+        else:
+            reason = ended.answer.reason
         for host in (pair.source, pair.target):
             host.docker.ping()
-        return Kept()
+        return "timeout" if ended.timed_out else "failed", reason, Kept()
 
     def _fresh_folder(self) -> Path:
         folder = self._folder.path / UNDER_WAY

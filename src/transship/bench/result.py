@@ -97,7 +97,7 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What was the same on the target afterwards. None where nothing had to be, or where nothing runs.
+    """What was the same on the target afterwards. None where nothing had to be, or where the move failed.
 
     `image`: the image is the same one. `settings`: command, environment, labels, ports, mounts and restart policy.
     `layer`, `volume`: every file that had been written there. `memory`: the processes were never started anew.

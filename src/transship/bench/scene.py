@@ -10,7 +10,7 @@ from transship.bench.methods import IMAGE, MEMORY, method
 from transship.bench.pair import Pair, SceneError, output
 from transship.bench.result import Cell, Kept
 from transship.bench.workload import CONTAINER, LABEL, VOLUME, WORKLOADS, Scene
-from transship.errors import PreflightError, TransshipError, UsageError
+from transship.errors import PreflightError, TransshipError, UnhealthyError, UsageError
 from transship.hosts.base import Host
 from transship.metrics.downtime import Probe
 from transship.observe.source import read_spec
@@ -130,12 +130,12 @@ class Stage:
         return self._compressed[reference]
 
     def kept(self, before: Prepared) -> Kept:
-        """What the target has of what was prepared. Nothing is told where no container runs there."""
+        """What the target has of what was prepared. Raises `StepError` where nothing runs, or it cannot be asked."""
         host, cell = self._pair.target, before.scene.cell
         self._pair.shape(None, 0.0)
         container = _running(host)
         if container is None:
-            return Kept()
+            raise UnhealthyError(f"the container does not run any more on {host.name}")
         spec = read_spec(host.docker, host.docker.inspect_container(container))
         starts, digest = _state(host, before.scene, container)
         of_swarm = bool(before.nodes)  # its settings are those of the service, which has not moved
