@@ -73,6 +73,12 @@ def test_costs_are_kept_for_the_next_plan(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["costs.json"]
 
 
+def test_a_folder_that_cannot_hold_them_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalError, match="cannot keep the costs"):
+        write_costs(Model(), cells=1, runs=2, fitted="", folder=tmp_path / "file")
+
+
 @pytest.mark.parametrize("text", ["", "{}", "nonsense", '{"format": 9}'])
 def test_costs_that_are_none_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "costs.json").write_text(text)

@@ -1,19 +1,12 @@
 """Two experiments held against each other, cell by cell."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from transship.bench.environment import Environment
-from transship.bench.result import Cell, Run
+from transship.bench.result import Cell
 from transship.bench.sealed import ResultError
 from transship.bench.statistics import Comparison, compare_all
-from transship.bench.table import Experiment, by, differences, downtime_s, sent_bytes, total_s, values
-
-MEASURES: Mapping[str, tuple[Callable[[Run], float | None], str]] = {
-    "total": (total_s, "s"),
-    "downtime": (downtime_s, "s"),
-    "sent": (sent_bytes, "bytes"),
-}
+from transship.bench.table import MEASURES, Experiment, by, differences, values
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from itertools import combinations
 from statistics import mean, median
 
 from transship.bench.modes import Mode
-from transship.bench.predicted import downtime_pair, total_pair
+from transship.bench.predicted import downtime_foretold, total_foretold
 from transship.bench.ratings import against_best, cells_of
 from transship.bench.result import Run
 from transship.bench.stages import STAGES, stages
@@ -14,6 +14,7 @@ from transship.bench.statistics import ENOUGH, MARGIN, Comparison, Summary, comp
 from transship.bench.table import (
     Condition,
     Experiment,
+    Measure,
     Workload,
     by,
     by_condition,
@@ -34,8 +35,6 @@ _FACTORS = ("cache", "link_mbit", "image", "state", "where", "store", "suite", "
 
 _SHOWN = 5
 """Of cells that are to be read with care, so many are named."""
-
-Measure = Callable[[Run], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +196,13 @@ def _where_time_goes(experiment: Experiment) -> Iterator[str]:
 
 
 def _predictions(experiment: Experiment) -> Iterator[str]:
-    for kind, of in (("total time", total_pair), ("downtime", downtime_pair)):
-        pairs = [pair for run in experiment.runs if (pair := of(run))]
-        if pairs:
-            error = median(abs(said - was) / was for said, was in pairs)
-            yield f"The plan's prediction of the {kind} was off by {100 * error:.0f} % (median of {len(pairs)} runs)."
+    for kind, of in (("total time", total_foretold), ("downtime", downtime_foretold)):
+        told = [each for run in experiment.runs if (each := of(run))]
+        if told:
+            yield (
+                f"The plan's prediction of the {kind} was off by {100 * median(each.error for each in told):.0f} % "
+                f"(median of {len(told)} runs); its bounds held in {100 * mean(each.within for each in told):.0f} %."
+            )
 
 
 def _failures(experiment: Experiment) -> Iterator[str]:

@@ -37,6 +37,15 @@ _SMALL_BYTES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """One run: its work, and what it took."""
+
+    work: Work
+    total_s: float
+    downtime_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One cell: its work, and the medians of what its runs took. `image` is the container that was moved."""
 
@@ -45,12 +54,12 @@ class Sample:
     total_s: float
     downtime_s: float
     wire_bytes: float
-    runs: int
+    runs: tuple[Made, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Median of |predicted - measured| / measured over cells, for the total time and the downtime."""
+    """Median of |predicted - measured| / measured over single runs, for the total time and the downtime."""
 
     total: float
     downtime: float
@@ -86,7 +95,7 @@ def fit(experiment: Experiment) -> Fit:
     return Fit(
         model=fitted_model(samples),
         samples=len(samples),
-        runs=sum(sample.runs for sample in samples),
+        runs=sum(len(sample.runs) for sample in samples),
         built_in=_errors([(sample, Model()) for sample in samples]),
         held_out=_errors(held),
         by_strategy={
@@ -101,13 +110,12 @@ def samples_of(runs: Iterable[Run]) -> list[Sample]:
     """A sample for each cell whose runs tell their work and what it took."""
     found = []
     for group in by(runs, lambda run: run.cell.id).values():
-        told = [(run, work) for run in group if (work := _work(run))]
-        if told:
-            _, work = told[len(told) // 2]
-            total = median(run.measures.total_s or 0.0 for run, _ in told)
-            downtime = median(run.measures.engine_downtime_s or 0.0 for run, _ in told)
-            wire = median(float(run.measures.wire_bytes or 0) for run, _ in told)
-            found.append(Sample(group[0].cell.image, work, total, downtime, wire, len(told)))
+        made = tuple(each for run in group if (each := _made(run)))
+        if made:
+            total = median(each.total_s for each in made)
+            downtime = median(each.downtime_s for each in made)
+            wire = median(float(run.measures.wire_bytes or 0) for run in group)
+            found.append(Sample(group[0].cell.image, made[len(made) // 2].work, total, downtime, wire, made))
     return found
 
 
@@ -196,16 +204,17 @@ def _residuals(samples: Sequence[Sample], theta: Floats) -> Floats:
     return np.array(found, dtype=np.float64)
 
 
-def _work(run: Run) -> Work | None:
-    """What the plan was made from, of a run that was predicted in full and measured."""
-    if not (run.measures.total_s and run.measures.engine_downtime_s and run.predicted):
+def _made(run: Run) -> Made | None:
+    """A run that was predicted in full and measured."""
+    total, downtime = run.measures.total_s, run.measures.engine_downtime_s
+    if not (total and downtime and run.predicted):
         return None
     try:
         work = read_work(run.predicted.get("work"))
     except MalformedError as error:
         raise ResultError(f"run {run.run} has a prediction that cannot be read: {error}") from error
     told = estimate(work, Model())
-    return work if told.total_s and told.downtime_s else None
+    return Made(work, total, downtime) if told.total_s and told.downtime_s else None
 
 
 def _parts(samples: Sequence[Sample]) -> tuple[str, list[list[Sample]]]:
@@ -223,9 +232,9 @@ def _without(samples: Sequence[Sample], part: Sequence[Sample]) -> list[Sample]:
 
 def _errors(predicted: Sequence[tuple[Sample, Model]]) -> Errors:
     totals, downtimes = [], []
-    for sample, model in predicted:
-        told = estimate(sample.work, model)
+    for made, model in ((made, model) for sample, model in predicted for made in sample.runs):
+        told = estimate(made.work, model)
         if told.total_s and told.downtime_s:
-            totals.append(abs(told.total_s.likely - sample.total_s) / sample.total_s)
-            downtimes.append(abs(told.downtime_s.likely - sample.downtime_s) / sample.downtime_s)
+            totals.append(abs(told.total_s.likely - made.total_s) / made.total_s)
+            downtimes.append(abs(told.downtime_s.likely - made.downtime_s) / made.downtime_s)
     return Errors(median(totals), median(downtimes))

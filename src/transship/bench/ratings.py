@@ -1,15 +1,13 @@
 """One to five stars for each strategy, computed from the runs by rules that the report prints."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log
 from statistics import mean, median
 
 from transship.bench.result import Kept, Run
 from transship.bench.statistics import summarise
-from transship.bench.table import Condition, Experiment, Workload, by, by_strategy, downtime_s, total_s, values
-
-Measure = Callable[[Run], float | None]
+from transship.bench.table import Condition, Experiment, Measure, Workload, by, by_strategy, downtime_s, total_s, values
 
 _TIMES = (1.25, 2.0, 4.0, 8.0)
 _SPREAD = (0.03, 0.06, 0.12, 0.25)

@@ -2,17 +2,11 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 
 from transship.bench.result import Run
 from transship.bench.statistics import summarise
-from transship.bench.table import Experiment, by_image, by_strategy, downtime_s, sent_bytes, total_s, values
-
-_MEASURES: Mapping[str, tuple[Callable[[Run], float | None], str]] = {
-    "total": (total_s, "s"),
-    "downtime": (downtime_s, "s"),
-    "sent": (sent_bytes, "bytes"),
-}
+from transship.bench.table import MEASURES, Experiment, by_image, by_strategy, values
 
 
 def summary_by_strategy(experiment: Experiment) -> str:
@@ -32,12 +26,12 @@ def summary_by_image(experiment: Experiment) -> str:
 
 def _table(names: tuple[str, ...], groups: Iterable[tuple[tuple[str, ...], list[Run]]]) -> str:
     text = io.StringIO()
-    columns = [f"{name}_{column}_{unit}" for name, (_, unit) in _MEASURES.items() for column in _row([])]
+    columns = [f"{name}_{column}_{unit}" for name, (_, unit) in MEASURES.items() for column in _row([])]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((*names, "runs", "failed", *columns))
     for name, runs in groups:
         moved = [run for run in runs if run.outcome == "moved"]
-        cells = [cell for measure, _ in _MEASURES.values() for cell in _row(values(moved, measure)).values()]
+        cells = [cell for measure, _ in MEASURES.values() for cell in _row(values(moved, measure)).values()]
         writer.writerow((*name, len(moved), len(runs) - len(moved), *cells))
     return text.getvalue()
 

@@ -13,6 +13,8 @@ from transship.bench.sealed import ResultError
 from transship.bench.store import ResultFolder
 
 K = TypeVar("K")
+Measure = Callable[[Run], float | None]
+"""Takes a number from a run; None where it was not measured."""
 
 _ORDER = ("stop-start", "export-import", "sync", "live", "swarm-constraint", "swarm-drain")
 
@@ -190,6 +192,14 @@ def sent_bytes(run: Run) -> float | None:
     return run.measures.wire_bytes if on_link is None else on_link
 
 
-def values(runs: Iterable[Run], measure: Callable[[Run], float | None]) -> list[float]:
+MEASURES: Mapping[str, tuple[Measure, str]] = {
+    "total": (total_s, "s"),
+    "downtime": (downtime_s, "s"),
+    "sent": (sent_bytes, "bytes"),
+}
+"""What tables and comparisons are made of, each with its unit."""
+
+
+def values(runs: Iterable[Run], measure: Measure) -> list[float]:
     """What was measured of the runs, those without this measure left out."""
     return [value for run in runs if (value := measure(run)) is not None]

@@ -2,7 +2,7 @@
 
 import json
 import os
-import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,14 +31,17 @@ def write_costs(model: Model, *, cells: int, runs: int, fitted: str, folder: Pat
     """Keep the costs in the state folder, instead of those that were there. Raises `JournalError` where it cannot."""
     place = default_folder() if folder is None else folder
     text = json.dumps(encode(Costs(_FORMAT, model, cells, runs, fitted)), indent=1) + "\n"
+    draft = place / f"{_FILE}.{os.getpid()}.part"
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=place, prefix=_FILE, encoding="utf-8", delete=False) as draft:
-            draft.write(text)
-            draft.flush()
-            os.fsync(draft.fileno())
-        return Path(draft.name).replace(place / _FILE)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        return draft.replace(place / _FILE)
     except OSError as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise JournalError(f"{place} cannot keep the costs: {error.strerror}") from error
 
 

@@ -16,9 +16,8 @@ from transship.bench.figures.style import (
 )
 from transship.bench.result import Run
 from transship.bench.statistics import summarise
-from transship.bench.table import by_strategy, values
+from transship.bench.table import Measure, by_strategy, values
 
-Measure = Callable[[Run], float | None]
 Grouping = Callable[[Iterable[Run]], dict[str, list[Run]]]
 
 _GROUP = 0.88

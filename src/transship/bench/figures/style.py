@@ -1,6 +1,6 @@
 """How every figure looks: readable in print, without colour and for those who see colours otherwise."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import ceil, log10
@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from transship.bench.result import Run
 from transship.bench.statistics import Summary
-from transship.bench.table import by_condition, condition_names, strategy_rank
+from transship.bench.table import Measure, by_condition, condition_names, strategy_rank
 
 WIDTH = 7.2
 """Inches: a page's text."""
@@ -105,7 +105,7 @@ def settings() -> AbstractContextManager[None]:
     return rc_context(_SETTINGS)
 
 
-def measured(runs: Iterable[Run], measure: Callable[[Run], float | None]) -> list[Run]:
+def measured(runs: Iterable[Run], measure: Measure) -> list[Run]:
     """The runs of which this is known. Raises `NothingToDrawError` where there are none."""
     known = [run for run in runs if measure(run) is not None]
     if not known:
