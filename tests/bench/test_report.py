@@ -97,8 +97,9 @@ def test_a_browser_shows_all_of_it_without_a_complaint(width: int, browser: Brow
     assert len(shown) == len(FIGURES)
     assert all(shown)
     assert browser.evaluate("document.documentElement.scrollWidth") <= width, "wider than the screen"
+    assert browser.evaluate("Math.min(...[...document.images].map(each => each.width))") >= 600, "too small to read"
     assert browser.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") >= 16
-    texts = "[...document.querySelectorAll('p, li, dd, img, h1, h2')]"
+    texts = "[...document.querySelectorAll('p, li, dd, h1, h2, figcaption')]"
     outside = f"{texts}.filter(each => each.getBoundingClientRect().right > innerWidth)"
     assert browser.evaluate(f"{outside}.length") == 0
 

@@ -262,7 +262,10 @@ def _by_cell(
 
 def _ratio(held: Sequence[Comparison]) -> str:
     ratios = [each.ratio for each in held if each.ratio]
-    return f"{median(ratios):.2f} times as long (median over cells)" if ratios else "as long as cannot be said"
+    if not ratios:
+        return "as long as cannot be said"
+    longer = sum(ratio > 1 for ratio in ratios)
+    return f"{median(ratios):.2f} times as long (median over {len(ratios)} cells, longer in {longer})"
 
 
 def _tally(held: Sequence[Comparison]) -> str:
