@@ -20,6 +20,7 @@ from transship.spec.model import ContainerSpec, ImageRef
 from transship.spec.networks import network_spec
 
 _INSPECTING = 4
+_ENDED = frozenset({"created", "exited", "dead"})
 _PROFILES = "/sys/kernel/security/apparmor/profiles"
 
 
@@ -50,9 +51,11 @@ def target_state(target: Host, facts: Facts, spec: ContainerSpec, containers: Se
 
 
 def _published(containers: Iterable[Json]) -> dict[tuple[str, str], str]:
+    """Who has which port. Of one that has ended Docker may tell ports for ever, where it was killed meanwhile."""
     return {
         (port.get("IP", ""), f"{port['PublicPort']}/{port['Type']}"): name_of(each)
         for each in containers
+        if each.get("State") not in _ENDED
         for port in each.get("Ports") or ()
         if port.get("PublicPort")
     }

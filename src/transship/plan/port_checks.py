@@ -9,7 +9,6 @@ from transship.plan.rule import Rule
 from transship.spec.model import PublishedPort
 
 _PRIVILEGED = 1024
-_HELD = "; if that container has ended, Docker was killed while it ran and still holds its port: restart Docker there"
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - it is compared, not bound
 
 
@@ -25,7 +24,7 @@ def ports_are_free(seen: Observation, _options: MoveOptions) -> Iterator[Finding
                 "error",
                 "port-taken",
                 f"port {key} is taken on {seen.target_name} by {f'the container {owner}' if owner else 'a program'}",
-                f"free it there{_HELD if owner else ''}",
+                "free it there",
             )
 
 
