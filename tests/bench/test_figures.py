@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
 from tests.bench.synthetic import Factors, made
@@ -76,6 +77,18 @@ def test_bars_are_as_high_as_the_medians() -> None:
         for runs in by_strategy(there).values()
     }
     assert bars == known
+
+
+def test_a_strategy_looks_alike_in_every_figure_whatever_others_lack() -> None:
+    whole = made(Factors(images=("nginx",), repetitions=2, caches=("cold",)))
+    unmeasured = tuple(LACKING["bytes"](run) if run.cell.strategy == "stop-start" else run for run in whole.runs)
+    seen = set()
+    for experiment in (whole, replace(whole, runs=unmeasured)):
+        for name in ("02_time_by_image", "04_transfer_size"):
+            (ax,) = FIGURES[name].make(experiment).axes
+            bars = [each for each in ax.containers if isinstance(each, BarContainer) and each.get_label() == "sync"]
+            seen |= {each.patches[0].get_facecolor() for each in bars}
+    assert len(seen) == 1
 
 
 def test_each_panel_has_its_own_numbers_of_runs() -> None:

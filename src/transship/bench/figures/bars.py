@@ -30,15 +30,15 @@ def grouped_bars(runs: Sequence[Run], grouping: Grouping, measure: Measure, labe
     Bars begin at zero, so that their lengths can be compared; what is too short to see is written above it.
     """
     known = measured(runs, measure)
-    groups, look = list(grouping(known)), looks(by_strategy(known))
-    width, drawn = _GROUP / len(look), []
+    groups, strategies, look = list(grouping(known)), list(by_strategy(known)), looks(by_strategy(runs))
+    width, drawn = _GROUP / len(strategies), []
     counted: list[list[Run]] = []
     for panel in panels(known, height=2.4):
         there = grouping(panel.runs)
         for at, group in enumerate(groups):
             mine = by_strategy(there.get(group, ()))
             counted += mine.values()
-            for place, strategy in enumerate(look):
+            for place, strategy in enumerate(strategies):
                 if strategy in mine:
                     left = at - _GROUP / 2 + place * width
                     _bar(panel.axes, (left, width), values(mine[strategy], measure), look[strategy], strategy)

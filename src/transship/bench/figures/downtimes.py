@@ -36,7 +36,7 @@ def downtime_against_size(experiment: Experiment) -> Figure:
     known = [run for run in known if sizes[Workload.of(run.cell)]]
     if not known:
         raise NothingToDrawError("no run says how much there was to move")
-    look, drawn = looks(by_strategy(known)), []
+    look, drawn = looks(by_strategy(experiment.runs)), []
     counted: list[list[Run]] = []
     for panel in panels(known, height=2.5):
         for strategy, runs in by_strategy(panel.runs).items():
@@ -60,7 +60,7 @@ def downtime_against_link_rate(experiment: Experiment) -> Figure:
     known = [run for run in measured(experiment.runs, downtime_s) if run.cell.link_mbit is not None]
     if len({run.cell.link_mbit for run in known}) == 1 or not known:
         raise NothingToDrawError("there is one limited link rate only")
-    look = looks(by_strategy(known))
+    look = looks(by_strategy(experiment.runs))
     cells = {
         (image, cache): group
         for image, there in by_image(known).items()
@@ -84,7 +84,7 @@ def downtime_against_link_rate(experiment: Experiment) -> Figure:
 def downtime_distribution(experiment: Experiment) -> Figure:
     """For each length of time the part of the moves whose downtime was no longer."""
     known = measured(experiment.runs, downtime_s)
-    look, drawn = looks(by_strategy(known)), []
+    look, drawn = looks(by_strategy(experiment.runs)), []
     for panel in panels(known, height=2.4):
         for strategy, runs in by_strategy(panel.runs).items():
             times = np.sort(values(runs, downtime_s))

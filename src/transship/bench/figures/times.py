@@ -76,7 +76,7 @@ def time_by_filesystem_state(experiment: Experiment) -> Figure:
         for condition, runs in conditions.items()
         for strategy, group in by_strategy(runs).items()
     ]
-    look, states = looks(by_image(known)), list(by_state(known))
+    look, states = looks(by_image(experiment.runs)), list(by_state(known))
     axes = grid(len(cells), height=1.75, across=4)
     for ax, (strategy, condition, group) in zip(axes, cells, strict=True):
         ax.set_title("\n".join(filter(None, (fill(strategy, _TITLE), fill(condition, _TITLE)))), fontsize=8)
@@ -108,14 +108,14 @@ def time_by_filesystem_state(experiment: Experiment) -> Figure:
 def _by_strategy(experiment: Experiment, draw: Drawer) -> Axes:
     """A panel a condition, in it a row a strategy."""
     known = measured(experiment.runs, total_s)
-    names = list(by_strategy(known))
+    names, look = list(by_strategy(known)), looks(by_strategy(experiment.runs))
     height = 0.55 + 0.32 * len(names)
     drawn = []
     for panel in panels(known, height=height):
         groups = by_strategy(panel.runs)
         for row, name in enumerate(names):
             if name in groups:
-                draw(panel.axes, row, values(groups[name], total_s), looks(names)[name].colour)
+                draw(panel.axes, row, values(groups[name], total_s), look[name].colour)
         panel.axes.set_yticks(range(len(names)), names)
         say_numbers(panel.axes, [groups.get(name, ()) for name in names], above=0.4)
         panel.axes.set_ylim(len(names) - 0.4, -0.6)

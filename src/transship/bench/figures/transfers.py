@@ -22,7 +22,7 @@ def bytes_against_minimum(experiment: Experiment) -> Figure:
     if not known:
         raise NothingToDrawError("no run had anything to send, or its minimum was not measured")
     (ax,) = grid(1, height=3.9)
-    look = looks(by_strategy(known))
+    look = looks(by_strategy(experiment.runs))
     for strategy, runs in by_strategy(known).items():
         cells = by(runs, lambda run: (Workload.of(run.cell), run.cell.cache, run.cell.link_mbit)).values()
         least = [summarise(values(cell, _least_mb)).median for cell in cells]
