@@ -1,11 +1,13 @@
 """Where the time of a service's move goes, by the states of Swarm's own tasks.
 
-    python benchmarks/swarm_phases.py [--rate 100mbit] [--grace 10]
+    python benchmarks/swarm_phases.py [--rate 100mbit] [--grace 10] [--repeat 5] [--only-compare]
 
 nginx (84 MB, in the lab's registry) moves from one worker of a swarm of three lab hosts to another: by a constraint and
 by a drain; its image sent before, pulled by the node while it prepares the task, or there already; with a process that
-stops at once, and with one that ignores SIGTERM. A client asks both nodes every 10 ms. Beside it the same service is
-restarted by Swarm where it is, and the same container by `docker stop` and `docker start`. Prints two tables.
+stops at once, and with one that ignores SIGTERM. A client asks both nodes every 10 ms. That is the first table.
+
+The second compares, with the image there: moves (one way and back in turns), restarts by Swarm of the same service
+where it is, and `docker stop` plus `docker start` of the same container. Medians of `--repeat`, with their ranges.
 """
 
 import argparse
@@ -16,8 +18,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from statistics import median
 from typing import Any
 
 from transship.lab import HostOptions, Lab, LabOptions
@@ -105,12 +108,18 @@ def interrupted(cluster: Cluster, restart: Callable[[], None]) -> float:
         return prober.report().downtime_s
 
 
-def own_restart(cluster: Cluster, program: tuple[str, ...]) -> tuple[float, float]:
-    """Seconds without an answer: Swarm's own restart, and `docker stop` plus `docker start` of the same program."""
-    cluster.clear(keep_image=False)
-    cluster.create(program, pinned=True)
-    forced = interrupted(cluster, lambda: void(cluster.docker("service", "update", "--force", "--detach", "web")))
-    cluster.clear(keep_image=False)
+def compare(cluster: Cluster, program: tuple[str, ...], repeat: int) -> tuple[list[float], ...]:
+    """Seconds without an answer: moves with the image there, Swarm's own restarts, `docker stop` and `docker start`."""
+    cluster.clear(keep_image=True)
+    cluster.create(program)
+    moves, restarts, plain = [], [], []
+    for turn in range(repeat):
+        there = cluster if turn % 2 == 0 else replace(cluster, source=cluster.target, target=cluster.source)
+        moves.append(there.move("constraint", "send")["client"]["downtime_s"])
+        now = replace(cluster, source=there.target)  # it is pinned there
+        restarts.append(interrupted(now, lambda: void(cluster.docker("service", "update", "--force", "-d", "web"))))
+        until(lambda: "completed" in cluster.docker("service", "inspect", "web", "--format", "{{.UpdateStatus.State}}"))
+    cluster.clear(keep_image=True)
     grace = ("--stop-timeout", str(cluster.grace))
     run = ("docker", "run", "-d", "--name", "plain", "-p", f"{PORT}:80", *grace, cluster.image, *program)
     cluster.source.output(list(run))
@@ -120,9 +129,14 @@ def own_restart(cluster: Cluster, program: tuple[str, ...]) -> tuple[float, floa
         cluster.source.output(["docker", "stop", "plain"])
         cluster.source.output(["docker", "start", "plain"])
 
-    plain = interrupted(cluster, stop_and_start)
+    plain = [interrupted(cluster, stop_and_start) for _ in range(repeat)]
     cluster.source.output(["docker", "rm", "--force", "plain"])
-    return forced, plain
+    return moves, restarts, plain
+
+
+def spread(values: list[float]) -> str:
+    """The median, and from where to where they reach."""
+    return f"{median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def void(_answer: str) -> None:
@@ -130,7 +144,7 @@ def void(_answer: str) -> None:
 
 
 def measure(cluster: Cluster) -> None:
-    """Print both tables as they come about."""
+    """Print the table of phases as it comes about."""
     print(f"| method | image | process | {' | '.join(SPANS)} | client without answer | command |")
     print("|" + "---|" * (len(SPANS) + 5), flush=True)
     for method, image, process in product(("constraint", "drain"), IMAGES, PROGRAMS):
@@ -141,10 +155,14 @@ def measure(cluster: Cluster) -> None:
         cells = [f"{spans[name]:.2f}" if name in spans else "" for name in SPANS]
         ends = f"{result['client']['downtime_s']:.2f} | {result['total_s']:.2f}"
         print(f"| {method} | {image} | {process} | {' | '.join(cells)} | {ends} |", flush=True)
-    print("\n| process | service update --force | docker stop, docker start |\n|---|---|---|")
+
+
+def measure_against_restarts(cluster: Cluster, repeat: int) -> None:
+    """Print how long a client waits for a move, and for a restart in place."""
+    print("\n| process | moved, image there | service update --force | docker stop, docker start |\n|---|---|---|---|")
     for process, program in PROGRAMS.items():
-        forced, plain = own_restart(cluster, program)
-        print(f"| {process} | {forced:.2f} | {plain:.2f} |", flush=True)
+        cells = " | ".join(map(spread, compare(cluster, program, repeat)))
+        print(f"| {process} | {cells} |", flush=True)
 
 
 def main() -> None:
@@ -152,6 +170,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", default="100mbit")
     parser.add_argument("--grace", type=int, default=10)
+    parser.add_argument("--repeat", type=int, default=5, help="of the comparison with restarts")
+    parser.add_argument("--only-compare", action="store_true", help="leave the table of phases out")
     words = parser.parse_args()
     hosts = (HostOptions(rate=words.rate),) * 3
     with Lab(LabOptions(name=f"phases-{os.getpid()}", hosts=hosts, registry="insecure")) as lab:
@@ -164,7 +184,10 @@ def main() -> None:
         print(
             f"seconds; {words.rate} links, grace period {words.grace} s; load {os.getloadavg()[0]:.1f} at the begin\n"
         )
-        measure(Cluster(lab, manager, source, target, image, words.grace))
+        cluster = Cluster(lab, manager, source, target, image, words.grace)
+        if not words.only_compare:
+            measure(cluster)
+        measure_against_restarts(cluster, words.repeat)
         print(f"\nload {os.getloadavg()[0]:.1f} at the end")
 
 

@@ -7,6 +7,7 @@ from transship.swarm.record import CLAIM, PIN
 
 pytestmark = pytest.mark.lab
 
+UPDATE = ("docker", "service", "inspect", "--format", "{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}")
 PROBE = ("--probe", f"http:{PORT}/")
 
 
@@ -82,6 +83,20 @@ def test_a_task_that_does_not_come_up_leads_back_and_what_was_brought_goes(clust
     assert cluster.nodes_of("web") == ["h2"]
     assert cluster.h3.output(["docker", "volume", "ls", "-q"]).split() == []
     assert cluster.h3.output(["docker", "image", "ls", "-q"]).split() == []
+
+
+def test_what_failed_before_the_move_is_no_failure_of_it(cluster: Cluster) -> None:
+    words = ("--detach", "--no-resolve-image", "--name", "web", "--constraint", "node.hostname==h3")
+    cluster.h1.output(["docker", "service", "create", *words, "busybox", "sh", "-c", SERVES])
+    states = ["docker", "service", "ps", "web", "--format", "{{.CurrentState}}"]
+    wait_for(lambda: "Rejected" in cluster.h1.output(states))
+    away = ("--constraint-rm", "node.hostname==h3", "--constraint-add", "node.hostname==h2")
+    cluster.h1.output(["docker", "service", "update", "--detach", *away, "web"])
+    wait_for(lambda: cluster.nodes_of("web") == ["h2"])
+    wait_for(lambda: cluster.h1.output([*UPDATE, "web"]).strip() != "updating")
+    done = cluster.move("web", "h3", "--fast")
+    assert done.code == 0, done.err
+    assert cluster.nodes_of("web") == ["h3"]
 
 
 def test_a_volume_of_200_megabytes_comes_along(cluster: Cluster) -> None:

@@ -50,7 +50,7 @@ class ServiceMoving:
     belongings: Belongings | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.watch = Watch(self.swarm, self.record.service, frozenset(task.id for task in self.plan.seen.own_tasks))
+        self.watch = Watch(self.swarm, self.record.service, frozenset(self.record.tasks))
         self.belongings = self._belongings()
 
     def run(self, agreed: Agreement) -> None:
@@ -119,6 +119,9 @@ class ServiceMoving:
 
     def _cut_over(self) -> None:
         goal = Goal(self.record.expected, frozenset(self.record.goal))
+        # Those that failed long ago count among the old ones: the swarm remembers them for a while.
+        known = frozenset(str(each["ID"]) for each in self.swarm.tasks(self.record.service))
+        self.watch = Watch(self.swarm, self.record.service, known)
         if self.record.volumes:
             self._change_with_data()
         elif self.record.method == "drain":
