@@ -115,6 +115,20 @@ def test_many_comparisons_need_stronger_proof() -> None:
     assert all(each.p >= compare(*weak).p for each in among)
 
 
+def test_what_is_plain_is_found_among_hundreds_of_comparisons() -> None:
+    random = np.random.default_rng(SEED)
+    plain = [(normal(random, 10), [2 * each for each in normal(random, 10)]) for _ in range(260)]
+    assert {each.verdict for each in compare_all(plain)} == {"more"}
+
+
+def test_an_effect_that_is_not_a_separation_is_found_among_many() -> None:
+    random = np.random.default_rng(SEED)
+    a, b = normal(random, 30), [3.5 + each for each in normal(random, 30)]
+    b[0] = min(a) - 1.0
+    nothing = (normal(random, 10), normal(random, 10))
+    assert compare_all([(a, b), *[nothing] * 60])[0].verdict == "more"
+
+
 def test_the_dip_of_known_distributions() -> None:
     assert dip([1.0] * 10 + [2.0] * 10) == pytest.approx(0.25)
     assert dip([float(each) for each in range(50)]) == pytest.approx(1 / 100)
@@ -127,10 +141,12 @@ def test_the_dip_of_known_distributions() -> None:
 @pytest.mark.parametrize("n", [10, 40, 120])
 def test_two_modes_are_found(n: int) -> None:
     random = np.random.default_rng(SEED)
-    found = [modes(two_modes(random, n)) for _ in range(60)]
-    both = [each for each in found if len(each) == 2]
-    assert len(both) >= (40 if n == 10 else 60), f"found in {len(both)} of 60; seed {SEED}"
-    assert all(low.median < 3 and high.median > 11 and low.n + high.n == n for low, high in both)
+    for _ in range(60):
+        fast = [float(each) for each in random.normal(1, 0.1, n // 2)]
+        found = modes([*fast, *(float(each) for each in random.normal(14, 0.7, n - n // 2))])
+        assert [each.n for each in found] == [n // 2, n - n // 2], f"seed {SEED}"
+        assert found[0].median < 3
+        assert found[1].median > 11
 
 
 @pytest.mark.parametrize("draw", [normal, skewed])
