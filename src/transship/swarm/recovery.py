@@ -18,22 +18,25 @@ from transship.errors import (
     PreflightError,
     StepError,
     TransshipError,
+    UnhealthyError,
     UsageError,
 )
 from transship.metrics.events import Listener, Recorder
 from transship.migrations import Reach as Sought
 from transship.plan.record import Made
+from transship.swarm.base import Swarm
 from transship.swarm.belongings import withdraw
 from transship.swarm.change import claimed_by, is_drained_by
 from transship.swarm.journal import ServiceEntry, SwarmJournal
-from transship.swarm.model import Service
+from transship.swarm.model import Service, Task
 from transship.swarm.reach import Connections, Reach, connections
 from transship.swarm.record import ServiceMove
 from transship.swarm.settle import finish, go_back, is_at
-from transship.swarm.watch import Goal
+from transship.swarm.watch import Goal, Watch
 
 Kind = Literal["wait", "finish", "bring-back", "forget", "unreachable"]
 _WAY_BACK_S = 120.0
+_COMING_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +159,24 @@ def _see(record: ServiceMove, connected: Connections) -> ServiceSeen:
         return ServiceSeen(present=True)
     pinned = bool(record.pins) and set(record.pins) <= set(service.constraints)
     drained = record.method == "drain" and is_drained_by(connected.swarm, record)
-    goal = Goal(record.expected, frozenset(record.goal))
-    return ServiceSeen(
-        present=True,
-        claimed=True,
-        changed=pinned or drained or service.spec.get("Mode") != record.before.mode,
-        arrived=is_at(connected.swarm, record, goal),
+    changed = pinned or drained or service.spec.get("Mode") != record.before.mode
+    return ServiceSeen(present=True, claimed=True, changed=changed, arrived=_arrives(connected.swarm, record))
+
+
+def _arrives(swarm: Swarm, record: ServiceMove) -> bool:
+    """Whether it runs where it shall. What is just coming up there is waited for: it may have begun to write."""
+    goal, tasks = (
+        Goal(record.expected, frozenset(record.goal)),
+        [Task.read(each) for each in swarm.tasks(record.service)],
     )
+    coming = any(task.wanted and not task.ended and not task.running and task.node in goal.nodes for task in tasks)
+    if not coming:
+        return is_at(swarm, record, goal)
+    try:
+        Watch(swarm, record.service, frozenset(task.id for task in tasks if task.ended)).arrive(goal, _COMING_S)
+    except UnhealthyError:
+        return False
+    return True
 
 
 def _refuse(found: ServiceStatus, agreed: Callable[[ServiceStatus], bool], *, only_back: bool) -> None:
