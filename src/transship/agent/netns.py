@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import offspring, rtnetlink
@@ -37,7 +38,9 @@ _KIND, _OPTIONS = 1, 2
 _ROOT = 0xFFFFFFFF
 _HANDLE, _HANDLE_MASK = 0x7A000000, 0xFF00FFFF
 _RETRIES, _RETRIES_MASK = "/proc/sys/net/ipv4/tcp_retries2", 0xFF
-_ONE_BYTE = struct.pack("=I", 1)
+_ONE_BYTE, _MANY_BYTES = struct.pack("=I", 1), struct.pack("=I", 1 << 24)
+_PROBED_S = 1.0
+"""Twice the time after which the kernel tries to send again."""
 _LOOPBACK = 0x8
 _LINK_ADDRESS, _ADDRESS_LOCAL, _ADDRESS_OWN = 1, 2, 1
 _MAC_BYTES = 6
@@ -127,29 +130,44 @@ def mute() -> None:
     What arrives still arrives: it is answered when `speak` comes, here or where the processes are by then. The kernel
     tries twice a second, and gives a connection up after so many tries: as many as it can count to are allowed.
     """
-    options = rtnetlink.attribute(_KIND, b"bfifo\0") + rtnetlink.attribute(_OPTIONS, _ONE_BYTE)
     with rtnetlink.connect() as netlink:
-        muted = _muted(netlink)
-        retries = next((handle >> 16 & _RETRIES_MASK for handle in muted.values()), _retries())
+        retries = next((handle >> 16 & _RETRIES_MASK for handle in _queues(netlink).values()), _retries())
         for interface in interfaces(netlink):
-            if interface.number not in muted:
-                handle = _HANDLE | retries << 16
-                body = _TRAFFIC.pack(socket.AF_UNSPEC, 0, 0, interface.number, handle, _ROOT, 0) + options
-                rtnetlink.change(netlink, _NEW_QDISC, rtnetlink.CREATE | rtnetlink.REPLACE, body, "the way out")
+            _limit(netlink, interface.number, _HANDLE | retries << 16, _ONE_BYTE)
     _allow_retries(_RETRIES_MASK)
 
 
 def speak() -> None:
-    """Let packets leave again. Where nothing was muted nothing happens."""
+    """Let packets leave again. Where nothing was muted nothing happens. `calm` is to follow where connections go on."""
     with rtnetlink.connect() as netlink:
-        for number, handle in _muted(netlink).items():
+        for number, handle in _queues(netlink).items():
+            _limit(netlink, number, handle, _MANY_BYTES)
+
+
+def calm() -> None:
+    """When those that could not send have done so, the kernel gives connections up as early as before.
+
+    Not sooner: it would give up at once what it has tried more often meanwhile.
+    """
+    with rtnetlink.connect() as netlink:
+        queues = _queues(netlink)
+        if queues:
+            time.sleep(_PROBED_S)
+        for number, handle in queues.items():
+            _allow_retries(handle >> 16 & _RETRIES_MASK)
             body = _TRAFFIC.pack(socket.AF_UNSPEC, 0, 0, number, handle, _ROOT, 0)
             rtnetlink.change(netlink, _DELETE_QDISC, 0, body, "the way out")
-            _allow_retries(handle >> 16 & _RETRIES_MASK)
 
 
-def _muted(netlink: socket.socket) -> dict[int, int]:
-    """The interfaces that are muted, by number; the handle of each one's queue says how often TCP tried before."""
+def _limit(netlink: socket.socket, number: int, handle: int, limit: bytes) -> None:
+    """Have a queue of that many bytes at the interface's way out."""
+    body = _TRAFFIC.pack(socket.AF_UNSPEC, 0, 0, number, handle, _ROOT, 0)
+    body += rtnetlink.attribute(_KIND, b"bfifo\0") + rtnetlink.attribute(_OPTIONS, limit)
+    rtnetlink.change(netlink, _NEW_QDISC, rtnetlink.CREATE | rtnetlink.REPLACE, body, "the way out")
+
+
+def _queues(netlink: socket.socket) -> dict[int, int]:
+    """The interfaces with a queue of ours, by number; the handle of each says how often TCP tried before."""
     found = {}
     body = _TRAFFIC.pack(socket.AF_UNSPEC, 0, 0, 0, 0, 0, 0)
     for queue in rtnetlink.ask(netlink, _GET_QDISC, rtnetlink.REQUEST | rtnetlink.DUMP, body):
@@ -218,7 +236,7 @@ def interfaces(netlink: socket.socket) -> list[Interface]:
     return list(found.values())
 
 
-ACTIONS = {"hush": hush, "unhush": unhush, "mute": mute, "speak": speak, "announce": announce}
+ACTIONS = {"hush": hush, "unhush": unhush, "mute": mute, "speak": speak, "calm": calm, "announce": announce}
 
 
 def run() -> None:

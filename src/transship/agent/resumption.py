@@ -34,7 +34,7 @@ def let_go(docker: Docker, migration: Migration) -> None:
 
 def speak(docker: Docker, migration: Migration) -> None:
     """Let the source, which runs, be heard again; say to its neighbours where it is; wipe what was written of it."""
-    _tell_network(docker, migration.source, ("speak", "announce"))
+    _tell_network(docker, migration.source, ("speak", "announce", "calm"))
     memory_folder.sweep()
 
 
