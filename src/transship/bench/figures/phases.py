@@ -1,6 +1,6 @@
 """What the time went into."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import mean, median
 
 from matplotlib.axes import Axes
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from transship.bench.figures.style import NothingToDrawError, figure_of, finish, grid, looks, panels, say_numbers
 from transship.bench.result import PhaseRow, Run
-from transship.bench.stages import STAGES, stages
+from transship.bench.stages import STAGES, Stage, stages
 from transship.bench.table import (
     Experiment,
     Workload,
@@ -34,16 +34,12 @@ def time_breakdown(experiment: Experiment) -> Figure:
     known = [run for run in experiment.runs if run.phases]
     if not known:
         raise NothingToDrawError("no run tells its phases")
-    names, look, drawn = list(by_strategy(known)), looks(STAGES), []
+    names, drawn = list(by_strategy(known)), []
     for panel in panels(known, height=0.5 + 0.3 * len(names)):
         for row, name in enumerate(names):
             spent = [stages(run) for run in by_strategy(panel.runs).get(name, ())]
-            left = 0.0
-            for stage in STAGES if spent else ():
-                seconds = mean(each[stage] for each in spent)
-                panel.axes.barh(row, seconds, 0.7, left=left, label=stage, **look[stage].bar())
-                left += seconds
-            panel.axes.annotate(f" {left:.1f} s", (left, row), va="center", fontsize=7.5)
+            if spent:
+                _stack(panel.axes, row, {stage: mean(each[stage] for each in spent) for stage in STAGES})
         panel.axes.set_yticks(range(len(names)), names)
         panel.axes.set_ylim(len(names) - 0.45, -0.55)
         panel.axes.margins(x=0.14)
@@ -54,6 +50,14 @@ def time_breakdown(experiment: Experiment) -> Figure:
         figure_of(drawn[0]),
         f"mean over all images and states, n = {len(known)} runs in all; the service is down from stop to prove",
     )
+
+
+def _stack(ax: Axes, row: int, spent: Mapping[Stage, float]) -> None:
+    look, left = looks(STAGES), 0.0
+    for stage, seconds in spent.items():
+        ax.barh(row, seconds, 0.7, left=left, label=stage, **look[stage].bar())
+        left += seconds
+    ax.annotate(f" {left:.1f} s", (left, row), va="center", fontsize=7.5)
 
 
 def export_import_detail(experiment: Experiment) -> Figure:
