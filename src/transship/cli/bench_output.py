@@ -1,5 +1,6 @@
 """Printers of what the analysis of results came to."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,8 @@ def print_compared(out: Console, compared: Compared) -> None:
     counts = {verdict: sum(each.comparison.verdict == verdict for each in compared.held) for verdict in _STYLES}
     told = ", ".join(f"{verdict} in {count}" for verdict, count in counts.items() if count)
     out.print(line(f"B against A: {told} of {len(compared.held)} comparisons"), soft_wrap=True)
+    for why, count in Counter(each.comparison.why for each in compared.held if each.comparison.why).items():
+        out.print(line(f"  cannot tell in {count}: {why}", "dim"), soft_wrap=True)
     if compared.only_a or compared.only_b:
         out.print(line(f"cells that only A has: {compared.only_a}, only B: {compared.only_b}"), soft_wrap=True)
 
@@ -73,7 +76,6 @@ def print_compared(out: Console, compared: Compared) -> None:
 def _row(held: Held) -> tuple[str, ...]:
     told, cell = held.comparison, held.cell
     span = told.interval
-    verdict = f"cannot tell: {told.why}" if told.verdict == "cannot tell" else told.verdict
     return (
         cell.strategy,
         Workload.of(cell).words(),
@@ -82,7 +84,7 @@ def _row(held: Held) -> tuple[str, ...]:
         *(f"{each:.4g}" for each in told.medians),
         "" if told.ratio is None else f"{told.ratio:.3f}",
         "" if span is None else f"{span.low:.3f}-{span.high:.3f}",
-        verdict,
+        told.verdict,
     )
 
 
