@@ -42,7 +42,8 @@ def test_a_killed_coordinator_is_recovered(cluster: Cluster, phase: str) -> None
     else:
         assert (done["would"], where) == ("bring-back", "h2")
         assert cluster.spec("db") == before
-        assert cluster.h3.output(["docker", "volume", "ls", "-q"]).split() == []
+        left = cluster.h3.output(["docker", "volume", "ls", "-q"]).split()
+        assert left in ([], ["data"] if phase == "change" else []), "only what it may have written stays"
     assert CLAIM not in cluster.spec("db")["Labels"]
     assert recovered(cluster) == []
 

@@ -2,8 +2,9 @@ import pytest
 
 from tests.swarm.told import record
 from transship.codec import MalformedError
-from transship.swarm.record import from_text, to_text
-from transship.swarm.recovery import Kind, ServiceSeen, decide
+from transship.plan.record import Made
+from transship.swarm.record import ServiceMove, Stage, from_text, to_text
+from transship.swarm.recovery import Kind, ServiceSeen, ServiceStatus, _withdrawn, decide
 
 
 @pytest.mark.parametrize(
@@ -12,7 +13,7 @@ from transship.swarm.recovery import Kind, ServiceSeen, decide
         (ServiceSeen(present=False), "forget"),
         (ServiceSeen(present=True), "forget"),
         (ServiceSeen(present=True, claimed=True), "bring-back"),
-        (ServiceSeen(present=True, claimed=True, arrived=True), "bring-back"),
+        (ServiceSeen(present=True, claimed=True, arrived=True), "finish"),
         (ServiceSeen(present=True, claimed=True, changed=True), "bring-back"),
         (ServiceSeen(present=True, claimed=True, changed=True, arrived=True), "finish"),
     ],
@@ -24,6 +25,28 @@ def test_what_is_seen_decides(seen: ServiceSeen, would: Kind) -> None:
 def test_a_record_survives_the_label() -> None:
     made = record()
     assert from_text(to_text(made)) == made
+
+
+@pytest.mark.parametrize(
+    ("would", "stage", "removed"),
+    [
+        ("bring-back", "claimed", Made(image="i", volumes={"data": ""})),
+        ("bring-back", "stopping", Made(image="i", volumes={"data": ""})),
+        ("bring-back", "changed", Made(image="i")),
+        ("finish", "changed", Made()),
+        ("forget", "claimed", Made()),
+        ("forget", "changed", Made()),
+    ],
+)
+def test_no_data_is_removed_where_the_service_may_have_run(would: Kind, stage: Stage, removed: Made) -> None:
+    made: ServiceMove = record(made=Made(image="i", volumes={"data": ""}), stage=stage)
+    assert _withdrawn(ServiceStatus(made, would, "")) == removed
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "a b", "x" * 65])
+def test_an_id_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(MalformedError):
+        from_text(to_text(record(id=name)))
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 1}', "{", '{"format": 99, "id": "x"}'])

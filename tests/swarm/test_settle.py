@@ -1,5 +1,6 @@
 """Claiming a service, changing it, and both ends of a move, on a swarm in memory."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -115,6 +116,41 @@ def test_a_manager_that_is_gone_for_a_moment_is_waited_for(swarm: FakeSwarm) -> 
     swarm.errors = [DockerDownError("it restarts") for _ in range(3)]
     go_back(swarm, made, 5.0)
     assert swarm.service(made.service)["Spec"] == told
+
+
+@pytest.mark.parametrize("end", [finish, partial(go_back, timeout_s=5.0)])
+def test_an_end_whose_last_answer_was_lost_is_an_end(
+    swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch, end: Callable[[FakeSwarm, ServiceMove], None]
+) -> None:
+    made, _ = begun(swarm)
+    moved(swarm, made)
+    update = swarm.update_service
+
+    def unheard(service: str, version: int, spec: dict[str, Any]) -> None:
+        update(service, version, spec)
+        if CLAIM not in spec["Labels"]:
+            raise DockerDownError("the connection broke")
+
+    monkeypatch.setattr(swarm, "update_service", unheard)
+    end(swarm, made)
+    assert CLAIM not in swarm.service(made.service)["Spec"]["Labels"]
+
+
+def test_a_manager_that_is_gone_says_nothing_of_the_service(swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = begun(swarm)
+    watch = Watch(swarm, made.service, frozenset(each["ID"] for each in swarm.tasks()))
+    silent, ask = [DockerDownError("it restarts") for _ in range(3)], swarm.tasks
+
+    def tasks(service: str = "") -> list[dict[str, Any]]:
+        if silent:
+            raise silent.pop()
+        return ask(service)
+
+    monkeypatch.setattr(swarm, "tasks", tasks)
+    watch.stay(HOME, 0.1)
+    assert silent == []
+    with pytest.raises(UnhealthyError, match="did not stay up"):
+        watch.stay(AWAY, 0.1)
 
 
 def test_a_task_that_fails_or_finds_no_node_is_told(swarm: FakeSwarm) -> None:

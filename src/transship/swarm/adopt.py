@@ -113,6 +113,11 @@ def _running(host: Host, container: str) -> Json:
         raise PreflightError(f"{container} on {host.name} does not run", hint="docker start it first")
     if any(label.startswith(OF_SWARM) for label in inspected["Config"].get("Labels") or {}):
         raise PreflightError(f"{container} on {host.name} is a service's task already")
+    if inspected["HostConfig"].get("AutoRemove"):  # it is stopped, and would be gone if the service did not come up
+        raise PreflightError(
+            f"{container} on {host.name} was started with --rm, so it is removed as soon as it stops",
+            hint="make the service with docker service create",
+        )
     return inspected
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,6 +15,7 @@ been scaled to zero, so that its data stands still. `changed`: Swarm may have be
 """
 
 FORMAT = 1
+_ID = re.compile(r"[0-9A-Za-z]{1,64}")
 CLAIM = "transship.move"
 """The service's label that a move under way has: the record as it was when the move began. It is the lock, too."""
 PIN = "transship.pin"
@@ -85,4 +87,7 @@ def from_text(text: str | bytes) -> ServiceMove:
     members = loads(text)
     if not isinstance(members, dict) or members.pop("format", None) != FORMAT:
         raise MalformedError("it is no record of a service's move that this version of transship can read")
-    return decode(ServiceMove, members)
+    record = decode(ServiceMove, members)
+    if not _ID.fullmatch(record.id):
+        raise MalformedError("its id is none of a move's")
+    return record

@@ -4,7 +4,7 @@ The journal of this machine tells of those that were begun here. From another ma
 the service has the record, too.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -72,7 +72,7 @@ def decide(record: ServiceMove, seen: ServiceSeen) -> ServiceStatus:
         return ServiceStatus(record, "forget", f"there is no service {record.name} any more")
     if not seen.claimed:
         return ServiceStatus(record, "forget", f"{record.name} is no longer claimed: somebody else has ended the move")
-    if seen.changed and seen.arrived:
+    if seen.arrived:  # never at home: none of its nodes is where the service shall run
         return ServiceStatus(record, "finish", f"{record.name} runs on {record.target.name}")
     if seen.changed:
         why = f"{record.name} does not run on {record.target.name} as it should"
@@ -128,11 +128,9 @@ def recover(
             try:
                 _refuse(found, agreed, only_back=only_back)
                 with journal.at_work(record.id), recorder.phase(found.would, found.why):
-                    _carry_out(found, sought, journal, recorder)
+                    done.append(_carry_out(found, sought, journal, recorder))
             except TransshipError as error:
                 failed.append(error)
-            else:
-                done.append(found)
     if failed:
         failed[0].result = tuple(done)
         raise failed[0]
@@ -195,17 +193,33 @@ def _refuse(found: ServiceStatus, agreed: Callable[[ServiceStatus], bool], *, on
         raise PreflightError(f"nobody agreed to recover the move {record.id}; nothing was touched", hint="--yes")
 
 
-def _carry_out(found: ServiceStatus, sought: Sought, journal: SwarmJournal, recorder: Recorder) -> None:
-    record, outcome = found.record, "rolled-back"
+_OUTCOMES: Mapping[Kind, str] = {"finish": "moved", "bring-back": "rolled-back", "forget": "ended-by-others"}
+
+
+def _carry_out(found: ServiceStatus, sought: Sought, journal: SwarmJournal, recorder: Recorder) -> ServiceStatus:
+    """Do what was decided, and return it with what is left of the move."""
+    record, brought = found.record, _withdrawn(found)
     with connections(_reach(record, sought)) as connected:
         if found.would == "finish":
             finish(connected.swarm, record)
-            outcome = "moved"
         elif found.would == "bring-back":
             go_back(connected.swarm, record, _WAY_BACK_S)
-        if found.would != "finish" and record.made != Made():
-            withdraw(record, connected.open(record.target.address), recorder)
-    journal.save_service(replace(record, stage="ended", outcome=outcome, detail=found.why))
+        if brought != Made():
+            withdraw(replace(record, made=brought), connected.open(record.target.address), recorder)
+    kept = [name for name in record.made.volumes if name not in brought.volumes and found.would != "finish"]
+    if kept:
+        words = f"{', '.join(kept)} on {record.target.name}, in which it may have written, stays"
+        found = replace(found, why=f"{found.why}; the volume {words}")
+    journal.save_service(replace(record, stage="ended", outcome=_OUTCOMES[found.would], detail=found.why))
+    return found
+
+
+def _withdrawn(found: ServiceStatus) -> Made:
+    """What is removed from the target: no data where the service may have run there, nothing that others may use."""
+    made = found.record.made
+    if found.would != "bring-back":
+        return Made()
+    return replace(made, volumes={}) if found.record.stage == "changed" else made
 
 
 def _records(journal: SwarmJournal, sought: Sought, move: str) -> list[ServiceMove]:
@@ -218,7 +232,8 @@ def _records(journal: SwarmJournal, sought: Sought, move: str) -> list[ServiceMo
     for address in sought.at:
         for told in _labelled(address, sought):
             if told.id.startswith(move):
-                records.setdefault(told.id, replace(told, manager=address))
+                # What a label says of other hosts is not believed: it names what could be removed there.
+                records.setdefault(told.id, replace(told, manager=address, made=Made()))
     return list(records.values())
 
 

@@ -1,7 +1,9 @@
 """The two ends of a service's move, forth and back. Both go by record and observation, and may be done twice."""
 
 import json
+from collections.abc import Callable
 
+from transship.errors import EndedError, HostError
 from transship.hosts.base import Json
 from transship.swarm.base import Swarm
 from transship.swarm.change import edit_node, edit_service, is_drained_by
@@ -24,7 +26,7 @@ def finish(swarm: Swarm, record: ServiceMove) -> None:
     own = [pin for pin in record.pins if pin not in before]
     kept = tuple(pin for pin in record.pins if pin in before)
 
-    def let_go(spec: Json) -> Json:
+    def as_arrived(spec: Json) -> Json:
         free = labelled(restored(spec, record.before, placement=record.unpin and kept == before), CLAIM, None)
         if not own:
             return free
@@ -32,7 +34,7 @@ def finish(swarm: Swarm, record: ServiceMove) -> None:
             return labelled(free, PIN, json.dumps(own))
         return labelled(free if kept == before else constrained(free, kept), PIN, None)
 
-    patiently(lambda: edit_service(swarm, record, let_go))
+    _let_go(patiently, swarm, record, as_arrived)
 
 
 def go_back(swarm: Swarm, record: ServiceMove, timeout_s: float) -> None:
@@ -58,7 +60,25 @@ def go_back(swarm: Swarm, record: ServiceMove, timeout_s: float) -> None:
         patiently(lambda: edit_service(swarm, record, homewards))
         goal = Goal(record.expected, frozenset(record.home))
         Watch(swarm, record.service, known).arrive(goal, timeout_s, patient=True)
-    patiently(lambda: edit_service(swarm, record, as_before))
+    _let_go(patiently, swarm, record, as_before)
+
+
+def _let_go(patiently: Patience, swarm: Swarm, record: ServiceMove, edit: Callable[[Json], Json]) -> None:
+    """The last change of a move, which takes its label away. Where the answer was lost, that tells that it was done."""
+    lost = False
+
+    def once() -> None:
+        nonlocal lost
+        try:
+            edit_service(swarm, record, edit)
+        except HostError:
+            lost = True
+            raise
+        except EndedError:
+            if not lost:
+                raise
+
+    patiently(once)
 
 
 def _is_home(swarm: Swarm, record: ServiceMove) -> bool:

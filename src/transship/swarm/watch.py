@@ -13,6 +13,7 @@ from transship.swarm.timeline import Sightings
 POLL_S = 0.025
 PENDING_S = 3.0
 """How long a task may find no node before that is taken for final."""
+_OUT_OF_REACH_S = 30.0
 
 _HALTED = {"paused", "rollback_started", "rollback_paused", "rollback_completed"}
 
@@ -70,13 +71,23 @@ class Watch:
         return _reached(self._look()[0], goal)
 
     def stay(self, goal: Goal, seconds: float) -> None:
-        """See that the tasks stay where they are for a while. Raises `UnhealthyError` where one does not."""
+        """See that the tasks stay where they are for a while.
+
+        Raises `UnhealthyError` where one does not, and `HostError` where the manager stays out of reach.
+        """
         until = time.monotonic() + seconds
+        patience = until + _OUT_OF_REACH_S
         while time.monotonic() < until:
-            tasks, service = self._look()
-            self._refuse(tasks, service)
-            if not _reached(tasks, goal):
-                raise UnhealthyError(f"{service.name} did not stay up on its new node: {describe(tasks)}")
+            try:
+                tasks, service = self._look()
+            except HostError:
+                if time.monotonic() > patience:
+                    raise
+                until = time.monotonic() + seconds  # what was not seen is no proof
+            else:
+                self._refuse(tasks, service)
+                if not _reached(tasks, goal):
+                    raise UnhealthyError(f"{service.name} did not stay up on its new node: {describe(tasks)}")
             threading.Event().wait(POLL_S)
 
     def settle(self, timeout_s: float) -> None:
