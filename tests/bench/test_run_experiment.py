@@ -189,9 +189,10 @@ def test_what_the_container_holds_and_how_far_away_it_is_are_factors(made: Calla
         made(ONE.format(timeout_s=60) + "[[link]]\n[[link]]\ndelay_ms = 100\n"), key=lambda run: run.cell.delay_ms
     )
     assert (near.outcome, far.outcome) == ("moved", "moved")
-    assert near.measures.total_s is not None
-    assert far.measures.total_s is not None
-    assert far.measures.total_s > near.measures.total_s + 1.0  # some dozens of round trips
+    connecting = {
+        run.cell.delay_ms: sum(each.seconds for each in run.phases if each.name == "connect") for run in (near, far)
+    }
+    assert connecting[100.0] > 0.6, f"ssh's handshake alone is more than six round trips: {connecting}"
 
 
 def test_services_of_a_swarm_are_moved_beside_containers(made: Callable[[str], tuple[Run, ...]]) -> None:
@@ -290,7 +291,7 @@ def _ends_within(process: "subprocess.Popen[str]", seconds: float) -> bool:
 
 
 def _wait_for_results(folder: Path, count: int) -> None:
-    for _ in range(1200):
+    for _ in range(6000):  # where nothing is cached yet, the hosts are made first
         if len(list((folder / "runs").glob("*.json"))) >= count:
             return
         threading.Event().wait(0.1)

@@ -84,7 +84,8 @@ def test_a_known_effect_is_found_with_its_size(factor: float, verdict: Verdict) 
     random = np.random.default_rng(SEED)
     told = [compare(normal(random, 10), [factor * each for each in normal(random, 10)]) for _ in range(60)]
     assert all(each.verdict == verdict for each in told)
-    assert all(each.superiority == (1.0 if factor > 1 else -1.0) for each in told)
+    assert all(abs(each.superiority) >= 0.9 for each in told), f"seed {SEED}"
+    assert all((each.superiority > 0) == (factor > 1) for each in told)
     assert np.mean([each.interval is not None and factor in each.interval for each in told]) > 0.75
 
 
