@@ -241,10 +241,13 @@ def test_memory_that_stops_following_leaves_the_choice_to_the_user(
     ends = ("--host", hosts.address(hosts.h1), "--host", hosts.address(hosts.h2))
     words = ("--state-dir", str(tmp_path / "state"), "recover", "--yes")
 
-    def asked() -> bool:
-        return "before all of its memory had come" in hosts.transship(*words, *ends).err
+    said: list[str] = []
 
-    wait_for(asked, 180)
+    def asked() -> bool:
+        said.append(hosts.transship(*words, *ends).err)
+        return "before all of its memory had come" in said[-1]
+
+    wait_for(asked, 180, said)
     kept = hosts.transship(*words, "--keep", "source", *ends)
     assert kept.code == 0, kept.err
     assert redis.host is hosts.h1

@@ -27,6 +27,7 @@ _SERVE, _KEEP, _STOP = b"serv\n", b"keep\n", b"stop\n"
 """What it is told, words of the same length."""
 _REMOTE = "remote"
 _LOOK_S = 0.5
+_DYING_S = 0.01
 _ALONE_S = 60.0
 """How long pages are kept for a container that has no processes, when nobody is there to say what becomes of them."""
 
@@ -117,7 +118,7 @@ def run() -> None:
     leash.start()
     status = process.wait()
     if status:
-        kill_all(container)
+        _kill(container)
     for part in ("images", "small"):
         remove_tree(os.path.join(folder, part))
     if status:
@@ -126,6 +127,17 @@ def run() -> None:
     leash.join()  # whoever restores works in that folder until the agent says that it is done, or ends
     remove_tree(folder)
     sys.exit(1 if status else 0)
+
+
+def _kill(container: str) -> None:
+    """End the container's processes, and return when there are none: only then may nobody find images any more.
+
+    Whoever waits for the images to go takes processes that are still there for complete.
+    """
+    kill_all(container)
+    while has_processes(container):
+        time.sleep(_DYING_S)
+        kill_all(container)
 
 
 def _connection(work: str) -> list[str]:

@@ -47,7 +47,8 @@ def complete(docker: Docker, migration: Migration) -> None:
     # Docker answers when a restore that is under way has ended.
     if docker.inspect(migration.target)["State"]["Running"]:
         _wait_for_pages(migration.id)
-    running = docker.inspect(migration.target)["State"]["Running"]
+    # Docker learns a moment later that processes have ended, and it would be told to start them without their memory.
+    running = docker.inspect(migration.target)["State"]["Running"] and cgroup.has_processes(migration.target)
     clear(docker, migration)
     if not running:
         raise AgentError("the processes do not go on here: the source has them, frozen, until it is recovered")
