@@ -1,4 +1,4 @@
-"""`make demo`: a stateful container moves between two Docker hosts on this machine, with every strategy that stops it."""
+"""`make demo`: a container with state moves between two Docker hosts on this machine, by each strategy that stops it."""
 
 import os
 import sys
