@@ -1,4 +1,4 @@
-"""`make demo`: a container with state moves between two Docker hosts on this machine, by each strategy that stops it."""
+"""`make demo`: a container with state moves between two Docker hosts of this machine, in every way that stops it."""
 
 import os
 import sys
