@@ -22,6 +22,11 @@ def test_what_is_seen_decides(seen: ServiceSeen, would: Kind) -> None:
     assert decide(record(), seen).would == would
 
 
+@pytest.mark.parametrize(("home", "would"), [(True, "clean-up"), (False, "forget")])
+def test_what_was_brought_is_removed_later_only_while_the_service_is_at_home(home: bool, would: Kind) -> None:
+    assert decide(record(stage="restored"), ServiceSeen(present=True, home=home)).would == would
+
+
 def test_a_record_survives_the_label() -> None:
     made = record()
     assert from_text(to_text(made)) == made
@@ -33,6 +38,7 @@ def test_a_record_survives_the_label() -> None:
         ("bring-back", "claimed", Made(image="i", volumes={"data": ""})),
         ("bring-back", "stopping", Made(image="i", volumes={"data": ""})),
         ("bring-back", "changed", Made(image="i")),
+        ("clean-up", "restored", Made(image="i", volumes={"data": ""})),
         ("finish", "changed", Made()),
         ("forget", "claimed", Made()),
         ("forget", "changed", Made()),

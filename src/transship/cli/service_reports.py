@@ -21,6 +21,7 @@ _WOULD = {
     "wait": "it is under way",
     "finish": "transship recover puts back what was changed for the move",
     "bring-back": "transship recover leads it back to where it ran",
+    "clean-up": "transship recover removes what was brought to the target",
     "forget": "transship recover takes it off the list",
     "unreachable": "transship recover tries again when the manager can be reached",
 }
@@ -84,7 +85,8 @@ def recover(
         output.print_json({"migrations": [], "services": [status_as_json(each) for each in done]})
     elif not as_json:
         for each in done:
-            screen.print(line(f"{_title(each.record)} was ended: {each.why}"), soft_wrap=True)
+            said = "is left alone" if each.would == "wait" else "was ended"
+            screen.print(line(f"{_title(each.record)} {said}: {each.why}"), soft_wrap=True)
     return done, trouble
 
 

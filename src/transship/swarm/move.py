@@ -210,9 +210,9 @@ class ServiceMoving:
                     f"{reason}; and {self.record.name} could not be led back: {error}",
                     hint=f"transship recover {self.record.id} tries again; Swarm itself goes on with what it was told",
                 )
+            self._save(stage="restored", detail=reason)
             left = self._withdrawn()
         if left:
-            self._save(detail=reason)
             return RolledBackError(
                 f"{reason}; {self.record.name} runs as before, but not all could be removed from "
                 f"{self.record.target.name}: {left}",

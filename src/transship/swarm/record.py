@@ -8,10 +8,11 @@ from transship.codec import MalformedError, decode, encode, loads
 from transship.plan.record import Made
 
 Method = Literal["constraint", "drain"]
-Stage = Literal["claimed", "stopping", "changed", "ended"]
+Stage = Literal["claimed", "stopping", "changed", "restored", "ended"]
 """How far a move is. `claimed`: the service has the label, and nothing else of it was changed. `stopping`: it may have
 been scaled to zero, so that its data stands still. `changed`: Swarm may have been told to run it on the target.
-`ended`: nothing is left to do.
+`restored`: it runs where it ran, and what was brought to the target is still to be removed. `ended`: nothing is left to
+do.
 """
 
 FORMAT = 1

@@ -31,10 +31,10 @@ from transship.swarm.journal import ServiceEntry, SwarmJournal
 from transship.swarm.model import Service, Task
 from transship.swarm.reach import Connections, Reach, connections
 from transship.swarm.record import ServiceMove
-from transship.swarm.settle import finish, go_back, is_at
+from transship.swarm.settle import finish, go_back, home_of, is_at
 from transship.swarm.watch import Goal, Watch
 
-Kind = Literal["wait", "finish", "bring-back", "forget", "unreachable"]
+Kind = Literal["wait", "finish", "bring-back", "clean-up", "forget", "unreachable"]
 _WAY_BACK_S = 120.0
 _COMING_S = 15.0
 
@@ -44,8 +44,9 @@ class ServiceStatus:
     """A move of a service, what `recover` would do about it, and why.
 
     `wait`: a process of this machine is at work on it. `finish`: the service runs on its new node, and what was changed
-    for the move is put back. `bring-back`: it is led to where it ran. `forget`: the service has the move's label no
-    more, so nothing is left to do. `unreachable`: nobody could be asked.
+    for the move is put back. `bring-back`: it is led to where it ran. `clean-up`: it is there, and what was brought is
+    removed. `forget`: the service has the move's label no more, so nothing is left to do. `unreachable`: nobody could
+    be asked.
     """
 
     record: ServiceMove
@@ -58,18 +59,22 @@ class ServiceSeen:
     """What a manager tells of a service that a move was begun for.
 
     `claimed`: it has the move's label. `changed`: Swarm was told something. `arrived`: all tasks run where they shall.
+    `home`: they all run where they ran.
     """
 
     present: bool
     claimed: bool = False
     changed: bool = False
     arrived: bool = False
+    home: bool = False
 
 
 def decide(record: ServiceMove, seen: ServiceSeen) -> ServiceStatus:
     """What is to be done about a move that was cut off, from what is seen of the service now. Pure."""
     if not seen.present:
         return ServiceStatus(record, "forget", f"there is no service {record.name} any more")
+    if record.stage == "restored" and seen.home:
+        return ServiceStatus(record, "clean-up", f"{record.name} runs where it ran")
     if not seen.claimed:
         return ServiceStatus(record, "forget", f"{record.name} is no longer claimed: somebody else has ended the move")
     if seen.arrived:  # never at home: none of its nodes is where the service shall run
@@ -124,6 +129,7 @@ def recover(
         for record in _records(journal, sought, move):
             found = _status(record, sought, journal)
             if found.would == "wait" and not move:
+                done.append(found)
                 continue
             try:
                 _refuse(found, agreed, only_back=only_back)
@@ -154,7 +160,7 @@ def _see(record: ServiceMove, connected: Connections) -> ServiceSeen:
         return ServiceSeen(present=False)
     holder = claimed_by(service)
     if holder is None or holder.id != record.id:
-        return ServiceSeen(present=True)
+        return ServiceSeen(present=True, home=is_at(connected.swarm, record, home_of(record)))
     pinned = bool(record.pins) and set(record.pins) <= set(service.constraints)
     drained = record.method == "drain" and is_drained_by(connected.swarm, record)
     changed = pinned or drained or service.spec.get("Mode") != record.before.mode
@@ -193,7 +199,12 @@ def _refuse(found: ServiceStatus, agreed: Callable[[ServiceStatus], bool], *, on
         raise PreflightError(f"nobody agreed to recover the move {record.id}; nothing was touched", hint="--yes")
 
 
-_OUTCOMES: Mapping[Kind, str] = {"finish": "moved", "bring-back": "rolled-back", "forget": "ended-by-others"}
+_OUTCOMES: Mapping[Kind, str] = {
+    "finish": "moved",
+    "bring-back": "rolled-back",
+    "clean-up": "rolled-back",
+    "forget": "ended-by-others",
+}
 
 
 def _carry_out(found: ServiceStatus, sought: Sought, journal: SwarmJournal, recorder: Recorder) -> ServiceStatus:
@@ -204,6 +215,7 @@ def _carry_out(found: ServiceStatus, sought: Sought, journal: SwarmJournal, reco
             finish(connected.swarm, record)
         elif found.would == "bring-back":
             go_back(connected.swarm, record, _WAY_BACK_S)
+            journal.save_service(replace(record, stage="restored", made=brought))
         if brought != Made():
             withdraw(replace(record, made=brought), connected.open(record.target.address), recorder)
     kept = [name for name in record.made.volumes if name not in brought.volumes and found.would != "finish"]
@@ -217,7 +229,7 @@ def _carry_out(found: ServiceStatus, sought: Sought, journal: SwarmJournal, reco
 def _withdrawn(found: ServiceStatus) -> Made:
     """What is removed from the target: no data where the service may have run there, nothing that others may use."""
     made = found.record.made
-    if found.would != "bring-back":
+    if found.would not in {"bring-back", "clean-up"}:
         return Made()
     return replace(made, volumes={}) if found.record.stage == "changed" else made
 

@@ -58,8 +58,7 @@ def go_back(swarm: Swarm, record: ServiceMove, timeout_s: float) -> None:
     if not patiently(lambda: _is_home(swarm, record)):
         known = frozenset(str(each["ID"]) for each in patiently(lambda: swarm.tasks(record.service)))
         patiently(lambda: edit_service(swarm, record, homewards))
-        goal = Goal(record.expected, frozenset(record.home))
-        Watch(swarm, record.service, known).arrive(goal, timeout_s, patient=True)
+        Watch(swarm, record.service, known).arrive(home_of(record), timeout_s, patient=True)
     _let_go(patiently, swarm, record, as_before)
 
 
@@ -84,9 +83,12 @@ def _let_go(patiently: Patience, swarm: Swarm, record: ServiceMove, edit: Callab
 def _is_home(swarm: Swarm, record: ServiceMove) -> bool:
     """Whether nothing of the service's own was changed: all of it runs where it ran, told by what it is told now."""
     service = Service.read(swarm.service(record.service))
-    return restored(service.spec, record.before) == service.spec and is_at(
-        swarm, record, Goal(record.expected, frozenset(record.home))
-    )
+    return restored(service.spec, record.before) == service.spec and is_at(swarm, record, home_of(record))
+
+
+def home_of(record: ServiceMove) -> Goal:
+    """That the service runs where it ran."""
+    return Goal(record.expected, frozenset(record.home))
 
 
 def is_at(swarm: Swarm, record: ServiceMove, goal: Goal) -> bool:
