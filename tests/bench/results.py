@@ -31,6 +31,7 @@ CELL = Cell(
     memory_bytes=0,
     store="overlay2",
     suite="trixie",
+    made_of="nginx",
 )
 
 

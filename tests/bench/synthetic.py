@@ -116,6 +116,7 @@ def cells(factors: Factors) -> Iterator[Cell]:
                 memory_bytes=0,
                 store="overlay2",
                 suite="trixie",
+                made_of=image,
             )
 
 

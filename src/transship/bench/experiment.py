@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import IO
 
 from transship.bench import environment
-from transship.bench.environment import Environment
 from transship.bench.matrix import HostsFactor, Matrix, Planned
 from transship.bench.measure import Ended, make_move, measures
 from transship.bench.methods import method
 from transship.bench.pair import Pair, SceneError
-from transship.bench.result import Kept, Outcome, Run, Setting
+from transship.bench.result import Cell, Kept, Outcome, Run, Setting
 from transship.bench.scene import Prepared, Stage
 from transship.bench.sealed import ResultError, digest
 from transship.bench.store import ResultFolder
-from transship.codec import encode
+from transship.bench.table import differences
 from transship.errors import HostError, LabError, StepError
 
 OpenPair = Callable[[HostsFactor], AbstractContextManager[Pair]]
@@ -46,12 +45,20 @@ class Progress:
 class Experiment:
     """The runs of one folder."""
 
-    def __init__(self, folder: ResultFolder, open_pair: OpenPair, tell: Callable[[Progress | str], None]) -> None:
+    def __init__(
+        self,
+        folder: ResultFolder,
+        open_pair: OpenPair,
+        tell: Callable[[Progress | str], None],
+        *,
+        own_hosts: bool = False,
+    ) -> None:
         self._folder = folder
         self._open_pair = open_pair
         self._tell = tell
         self._matrix = Matrix.read(folder.matrix)
-        self._schedule = self._matrix.schedule()
+        self._own_hosts = own_hosts
+        self._schedule = self._matrix.schedule(own_hosts=own_hosts)
         self._revision = environment.revision()
         self._clock = _Clock(len(self._schedule))
 
@@ -77,6 +84,11 @@ class Experiment:
         schedule = {planned.run: planned for planned in self._schedule}
         runs = self._folder.runs()
         for run in runs:
+            if bool(run.cell.suite) == self._own_hosts:
+                raise ResultError(
+                    f"{self._folder.path} was begun {'in a lab' if self._own_hosts else 'on hosts of your own'}",
+                    hint="leave --from and --to out" if self._own_hosts else "give --from and --to again",
+                )
             if Planned(run.run, run.cell, run.repetition, run.warm_up) != schedule.get(run.run):
                 raise ResultError(f"the result {run.name} is not one of this matrix", hint="remove it from the folder")
         return {run.run for run in runs}
@@ -96,9 +108,9 @@ class Experiment:
 
     def _make_until_failure(self, waiting: deque[Planned], lock: IO[str]) -> None:
         cell = waiting[0].cell
-        kind = next(each for each in self._matrix.hosts if (each.suite, each.store) == (cell.suite, cell.store))
-        with self._open_pair(kind) as pair:
-            where = self._setting(pair, kind)
+        kinds = (each for each in self._matrix.hosts if (each.suite, each.store) == (cell.suite, cell.store))
+        with self._open_pair(next(kinds, HostsFactor())) as pair:
+            where = self._setting(pair, cell)
             stage = Stage(pair, self._matrix.port)
             while waiting:
                 run = self._make(waiting[0], pair, stage, where, lock)
@@ -108,14 +120,17 @@ class Experiment:
                 if run.outcome != "moved":
                     return
 
-    def _setting(self, pair: Pair, kind: HostsFactor) -> str:
+    def _setting(self, pair: Pair, cell: Cell) -> str:
         """The digest of the environment. Raises `ResultError` where it is not that of the runs that are there."""
         now = environment.observe(pair.place, pair.source, pair.target)
         stored = self._folder.environments()
         for run in self._folder.runs():
-            if (run.cell.suite, run.cell.store) == (kind.suite, kind.store) and run.setting.environment != digest(now):
+            if (run.cell.suite, run.cell.store) == (cell.suite, cell.store) and run.setting.environment != digest(now):
+                if run.setting.environment not in stored:
+                    raise ResultError(f"{self._folder.path} does not say where {run.name} took place")
+                differing = "; ".join(differences(stored[run.setting.environment], now))
                 raise ResultError(
-                    f"{self._folder.path} was begun elsewhere: {_differing(stored[run.setting.environment], now)}",
+                    f"{self._folder.path} was begun elsewhere: {differing}",
                     hint="begin a new folder: what was measured in unlike places cannot be compared",
                 )
         return self._folder.keep_environment(now)
@@ -123,7 +138,6 @@ class Experiment:
     def _make(self, planned: Planned, pair: Pair, stage: Stage, where: str, lock: IO[str]) -> Run:
         cell = planned.cell
         prepared = stage.prepare(cell, self._matrix.image_of(cell))
-        minimum = stage.minimum_bytes(prepared)
         setting = Setting(where, self._revision, round(os.getloadavg()[0], 2))
         begun, carried = datetime.now(UTC).isoformat(timespec="seconds"), pair.carried()
         folder = self._fresh_folder()
@@ -141,7 +155,7 @@ class Experiment:
             begun=begun,
             outcome=outcome,
             reason=reason,
-            measures=measures(ended, used, link, minimum),
+            measures=measures(ended, used, link, prepared.minimum_bytes),
             kept=kept,
             effort=method(cell.method).effort,
             setting=setting,
@@ -190,12 +204,3 @@ class _Clock:
         self._done += 1
         each_s = (time.monotonic() - self._began) / (self._done - self._before)
         return Progress(self._done, self._total, run, each_s * (self._total - self._done))
-
-
-def _differing(before: Environment, now: Environment) -> str:
-    """The names of what is not equal, with both values."""
-    old, new = encode(before), encode(now)
-    for side in ("source", "target"):
-        old |= {f"{side}.{key}": value for key, value in old.pop(side).items()}
-        new |= {f"{side}.{key}": value for key, value in new.pop(side).items()}
-    return ", ".join(f"{key} was {old[key]} and is {new[key]}" for key in old if old[key] != new[key])

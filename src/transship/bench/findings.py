@@ -86,6 +86,10 @@ def keeps_data(runs: Iterable[Run]) -> bool:
     return all(run.kept.layer is not False and run.kept.volume is not False for run in runs)
 
 
+def _had_data(run: Run) -> bool:
+    return run.cell.where != "none"
+
+
 def _best(strategies: Mapping[str, Sequence[Run]], measure: Measure, say: Callable[[Summary], str]) -> str:
     """The best by a measure, and those that cannot be told from it."""
     known = {name: found for name, runs in strategies.items() if (found := values(runs, measure))}
@@ -103,7 +107,13 @@ def _winners(experiment: Experiment) -> Iterator[str]:
     """For each condition the strategy with the shortest interruption, of those that keep what was written."""
     names = condition_names(experiment.runs)
     for condition, runs in by_condition(experiment.runs).items():
-        groups = {name: group for name, group in by_strategy(runs).items() if keeps_data(group)}
+        wrote = any(_had_data(run) for run in runs)
+        groups = {
+            name: group
+            for name, group in by_strategy(runs).items()
+            # One that never had anything to keep has shown nothing.
+            if keeps_data(group) and (not wrote or any(_had_data(run) for run in group))
+        }
         where = f"With {names[condition]}: of" if names[condition] else "Of"
         best, next_best = _ranked(groups, downtime_s)
         if next_best:

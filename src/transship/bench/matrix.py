@@ -6,7 +6,7 @@ import re
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Self, TypeVar
 
@@ -21,7 +21,7 @@ from transship.metrics.downtime import Probe
 T = TypeVar("T")
 
 _NAME = re.compile(r"[!-~][ -~]{0,39}")
-_FACTORS = {each.name for each in dataclasses.fields(Cell)} - {"options"}
+_FACTORS = {each.name for each in dataclasses.fields(Cell)} - {"options", "made_of"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,11 @@ class ImageFactor:
     @property
     def workload(self) -> str:
         return self.of or self.name
+
+    @property
+    def made_of(self) -> str:
+        """What it is, whatever the matrix calls it."""
+        return "+".join((self.reference or self.workload, *(f"{size}MB" for size in self.add_mb)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,7 @@ class Matrix:
                 memory_bytes=memory_bytes,
                 store=hosts.store,
                 suite=hosts.suite,
+                made_of=image.made_of,
             )
             for hosts, link, image, state, memory_bytes, cache, strategy in product(
                 self.hosts, self.link, self.image, self.state, self.memory_bytes, self.cache, self.strategy
@@ -142,13 +148,20 @@ class Matrix:
         )
         return tuple(cell for cell in every if not any(_matches(cell, rule) for rule in self.leave_out))
 
-    def schedule(self) -> tuple["Planned", ...]:
-        """All runs in their order: the same for equal matrices, on every machine."""
+    def schedule(self, *, own_hosts: bool = False) -> tuple["Planned", ...]:
+        """All runs in their order: the same for equal matrices, on every machine.
+
+        `own_hosts`: between hosts that are what they are. Raises `UsageError` where the matrix says what they shall be.
+        """
         planned: list[Planned] = []
+        cells = self.cells()
+        if own_hosts:
+            _expect(self.hosts == (HostsFactor(),), "[[hosts]] is for labs: hosts of one's own are what they are")
+            cells = tuple(replace(cell, suite="", store="") for cell in cells)
         for block in range(1, self.warm_ups + self.repetitions + 1):
             warm_up = block <= self.warm_ups
             repetition = block if warm_up else block - self.warm_ups
-            for cell in _shuffled(self.cells(), random.Random(f"{self.seed} {block}")):  # noqa: S311 - repeatable
+            for cell in _shuffled(cells, random.Random(f"{self.seed} {block}")):  # noqa: S311 - repeatable
                 planned.append(Planned(len(planned) + 1, cell, repetition, warm_up))
         return tuple(planned)
 
@@ -259,6 +272,7 @@ def _check_state(state: StateFactor) -> None:
     )
     _expect(0 <= state.files <= state.bytes, f"state {state.name} has at least a byte in each file")
     _expect(not state.bytes or state.files >= 1, f"state {state.name} has its bytes in files")
+    _expect(not state.change_rate or state.bytes > 0, f"state {state.name} has bytes that are looked at afterwards")
     _expect(state.change_rate >= 0, f"state {state.name} has a change_rate that is not negative")
 
 

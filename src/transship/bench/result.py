@@ -24,6 +24,7 @@ class Cell:
     direction, None without a limit; `delay_ms` is added to each round trip between the coordinator and a host.
     `cache` says whether the target had the image. `memory_bytes` is what the processes hold besides what they need.
     `store` and `suite` say which image store and which Debian release the hosts have, both empty for one's own hosts.
+    `made_of` says what the image is: the lab's, with the layers that were added, or its reference on one's own hosts.
     """
 
     image: str
@@ -41,6 +42,7 @@ class Cell:
     memory_bytes: int
     store: str
     suite: str
+    made_of: str
 
     @property
     def id(self) -> str:

@@ -44,9 +44,9 @@ def read_matrix(name: str) -> str:
 def begin(matrix: str, folder: Path, ends: Ends | None, tell: Tell) -> None:
     """Make all runs of a matrix, whose text this is, and store their results in a new folder.
 
-    Ctrl-C, and SIGTERM and SIGHUP from then on, undo the move that is under way and raise `KeyboardInterrupt`.
-    Without `ends` in a lab that is made for it, and gone afterwards. Raises as `Experiment.run`, and `UsageError` for a
-    matrix that is wrong.
+    Ctrl-C, and from then on SIGTERM and SIGHUP (unless they are ignored), undo the move that is under way and raise
+    `KeyboardInterrupt`. Without `ends` in a lab that is made for it, and gone afterwards. Raises as `Experiment.run`,
+    and `UsageError` for a matrix that is wrong.
     """
     Matrix.read(matrix)
     _go_on(ResultFolder.create(folder, matrix), ends, tell)
@@ -64,10 +64,11 @@ def lab_name(folder: Path) -> str:
 
 def _go_on(folder: ResultFolder, ends: Ends | None, tell: Tell) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):  # a move is undone and a lab taken down, as by Ctrl-C
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays nohup
+            signal.signal(number, signal.default_int_handler)
     if ends is None:
         remove_abandoned(lab_name(folder.path))  # what a killed one left is in the way, also where nothing is to do
-    Experiment(folder, _opener(folder, ends), tell).run()
+    Experiment(folder, _opener(folder, ends), tell, own_hosts=ends is not None).run()
 
 
 def _opener(folder: ResultFolder, ends: Ends | None) -> OpenPair:

@@ -28,7 +28,8 @@ _COMPRESSED = b'docker save "$1" | zstd -3 --quiet --stdout | wc -c'
 class Prepared:
     """A container that serves on the source with its state, and how it can be known again.
 
-    `nodes` are the hosts' names in the swarm where it is the task of a service.
+    `nodes` are the hosts' names in the swarm where it is the task of a service. `minimum_bytes` has to cross: what the
+    target lacks and the method takes along; None where nobody can compress there.
     """
 
     scene: Scene
@@ -36,6 +37,7 @@ class Prepared:
     spec: ContainerSpec
     starts: tuple[str, ...]
     digest: str
+    minimum_bytes: int | None
 
 
 class Stage:
@@ -76,9 +78,10 @@ class Stage:
         if len(starts) != 1:
             raise SceneError(f"the container of a run on {pair.source.name} was started {len(starts)} times")
         spec = read_spec(pair.source.docker, pair.source.docker.inspect_container(container))
+        minimum = self._minimum_bytes(scene)  # which reads the image: that must not warm the cache
         pair.settle()
         pair.shape(cell.link_mbit, cell.delay_ms)
-        return Prepared(scene, nodes, spec, starts, digest)
+        return Prepared(scene, nodes, spec, starts, digest, minimum)
 
     def _start(self, scene: Scene) -> tuple[str, ...]:
         """Start the container on the source; a service is made while the target takes no tasks."""
@@ -112,14 +115,13 @@ class Stage:
             nodes=prepared.nodes,
         )
 
-    def minimum_bytes(self, prepared: Prepared) -> int | None:
-        """What has to cross: what the target lacks and the method takes along. None where nobody can compress there."""
-        cell, carries = prepared.scene.cell, method(prepared.scene.cell.method).carries
+    def _minimum_bytes(self, scene: Scene) -> int | None:
+        cell, carries = scene.cell, method(scene.cell.method).carries
         state = cell.state_bytes if cell.where in carries else 0
         state += cell.memory_bytes if MEMORY in carries else 0
         if cell.cache == "warm" or IMAGE not in carries:
             return state
-        image = self._compressed_bytes(prepared.scene.reference)
+        image = self._compressed_bytes(scene.reference)
         return None if image is None else image + state
 
     def _compressed_bytes(self, reference: str) -> int | None:

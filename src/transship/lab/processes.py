@@ -33,10 +33,10 @@ class ProcessId:
 
     @classmethod
     def read(cls, file: Path) -> Self | None:
-        """The process that a file names, whether it runs or not; None if the file is absent."""
+        """The process that a file names, whether it runs or not; None if the file does not say."""
         try:
             pid, started = file.read_text().split()
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # it is being written
             return None
         return cls(int(pid), int(started))
 
