@@ -219,7 +219,10 @@ class _Trial:
             return
         ends = [self.arena.address(side, self.fault.user) for side in ("source", "target")]
         words = ["--state-dir", str(self.folder / "state"), "recover", "--yes", "--json"]
-        if self.fault.elsewhere:
+        ids = {each.record.id for each in self._open()}
+        # Before the first keeper has written the record, only the machine that began knows of the migration.
+        known = any(each["id"] in ids for node in (self.arena.source, self.arena.target) for each in records(node))
+        if self.fault.elsewhere and known:
             words = ["--state-dir", str(self.folder / "elsewhere"), "recover", "--yes", "--json"]
             words += ["--host", ends[0], "--host", ends[1]]
         done = subprocess.run(

@@ -1,6 +1,7 @@
 """What `transship plan` says of real hosts, and whether moves keep to it."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -77,8 +78,9 @@ def test_a_plan_tells_machines_what_it_tells_people(hosts: Hosts) -> None:
         for name in ("total_s", "downtime_s", "wire_bytes"):
             assert 0 <= each["predicted"][name]["low"] <= each["predicted"][name]["high"]
     assert told["predicted"] == told["strategies"][2]["predicted"]
-    # What follows has numbers, and the two plans were measured one after the other.
-    assert told["reason"].partition(". ")[0] in text.out.replace("\n", " ")
+    # The two plans were measured one after the other, and the container writes.
+    reason, said = (re.sub(r"\d+ paths?", "some paths", each) for each in (told["reason"], text.out.replace("\n", " ")))
+    assert reason.partition(". ")[0] in said
 
 
 def test_what_the_container_is_like_is_seen(hosts: Hosts) -> None:
