@@ -77,7 +77,7 @@ def test_the_stages_are_those_of_the_record() -> None:
 def test_what_is_on_duty_is_on_disk(desk: Desk) -> None:
     desk.guard()
     assert json.loads(desk.file().read_text()) == json.loads(json.dumps(a_record()))
-    assert desk.ask("stage", stage="fenced", outcome="", detail="") == {"patience": 5.0}
+    assert desk.ask("write", record=a_record(stage="fenced")) == {"patience": 5.0}
     assert json.loads(desk.file().read_text())["stage"] == "fenced"
     assert desk.ask("beat", lease=7.0) == {"patience": 7.0}
     assert desk.ask("end", outcome="moved", detail="") == {}
@@ -174,7 +174,7 @@ def test_terms_that_cannot_be_are_refused(desk: Desk, change: Json) -> None:
 
 def test_requests_without_their_words_are_refused(desk: Desk) -> None:
     desk.guard()
-    for do in ("guard", "write", "stage", "beat", "records", "forget", "end"):
+    for do in ("guard", "write", "beat", "records", "forget", "end"):
         assert set(desk.ask(do)) == {"error", "code"}
     assert desk.keeper.on_duty
 
@@ -242,7 +242,7 @@ def test_a_full_disk_refuses_and_the_duty_goes_on(desk: Desk, monkeypatch: pytes
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    assert desk.ask("stage", stage="fenced", outcome="", detail="")["code"] == "ENOSPC"
+    assert desk.ask("write", record=a_record(stage="fenced"))["code"] == "ENOSPC"
     assert [each.name for each in desk.file().parent.iterdir()] == [f"{RECORD.id}.json"]
     assert desk.ask("beat", lease=5.0) == {"patience": 60.0}
 
@@ -490,7 +490,7 @@ def test_the_end_is_written_on_a_disk_that_became_full(desk: Desk, small_disk: P
     desk.guard()
     fill(small_disk)
     for stage in ("fenced", "stopping", "restored"):
-        assert "error" not in desk.ask("stage", stage=stage, outcome="", detail="")
+        assert "error" not in desk.ask("write", record=a_record(stage=stage))
     assert "error" not in desk.ask("end", outcome="rolled-back", detail="the disk is full")
     assert json.loads(desk.file().read_text())["outcome"] == "rolled-back"
     assert sorted(os.listdir(small_disk)) == [desk.file().name, "somebody's data"]

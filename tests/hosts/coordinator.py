@@ -22,8 +22,8 @@ def main(alias: str, user: str, way: str, ssh_config: str, container: str) -> No
         start_keeper(host, cast("RootAccess", way)) as keeper,
     ):
         keeper.keep(a_record(container_id=container), "source", [f"container:{container}"])
-        keeper.stage("fenced")
-        keeper.stage("stopping")
+        for stage in ("fenced", "stopping"):
+            keeper.write(a_record(container_id=container, stage=stage))
         print("ready", flush=True)  # noqa: T201
         for _ in sys.stdin:
             print(keeper.lost, flush=True)  # noqa: T201

@@ -141,6 +141,11 @@ def keep(keeper: Keeper, source: Source, *locks: str, side: Side = "source", **r
     keeper.keep(a_record(**{"container_id": source.id, **record}), side, [f"container:{source.id}", *locks])
 
 
+def reach(keeper: Keeper, source: Source, stage: str) -> None:
+    """Have a stage on the host's disk: from here on the keeper acts by it."""
+    keeper.write({**source.stored(), "stage": stage})
+
+
 @pytest.mark.parametrize(("user", "way"), WAYS, ids=[way for _, way in WAYS])
 def test_a_coordinator_that_is_killed_leaves_a_source_that_serves(
     source: Source, user: str, way: RootAccess, capsys: pytest.CaptureFixture[str]
@@ -182,7 +187,7 @@ def test_a_cable_that_is_pulled_brings_the_source_back_and_the_coordinator_knows
 ) -> None:
     with source.keeper() as keeper:
         keep(keeper, source)
-        keeper.stage("stopping")
+        reach(keeper, source, "stopping")
         source.stop()
         source.node.cut()
         try:
@@ -191,7 +196,7 @@ def test_a_cable_that_is_pulled_brings_the_source_back_and_the_coordinator_knows
             source.node.mend()
         eventually(lambda: keeper.lost)
         with pytest.raises(TransferError, match="lost"):
-            keeper.stage("released")
+            reach(keeper, source, "released")
     assert source.stored()["stage"] == "restored"
     with capsys.disabled():
         sys.stdout.write(f"\n  the source serves again {took:.2f} s after the cable was pulled\n")
@@ -212,7 +217,7 @@ def test_a_hangup_does_not_end_a_keeper(source: Source) -> None:
     with source.keeper() as keeper:
         keep(keeper, source)
         source.node.output(["kill", "-HUP", source.keeper_pid])
-        keeper.stage("fenced")
+        reach(keeper, source, "fenced")
         keeper.end("done")
 
 
@@ -221,7 +226,7 @@ def test_where_the_source_is_not_in_question_nothing_is_started(source: Source, 
     source.stop()
     with source.keeper() as keeper:
         keep(keeper, source, retired_name="")
-        keeper.stage(stage)
+        reach(keeper, source, stage)
     eventually(lambda: not source.locks())
     assert not source.serves
     assert source.policy == "no"
@@ -232,7 +237,7 @@ def test_a_fenced_source_has_its_policy_again(source: Source) -> None:
     began = source.state["State"]["StartedAt"]
     with source.keeper() as keeper:
         keep(keeper, source)
-        keeper.stage("fenced")
+        reach(keeper, source, "fenced")
         source.fence()
     eventually(lambda: source.is_back)
     assert source.state["State"]["StartedAt"] == began
@@ -242,7 +247,7 @@ def test_a_fenced_source_has_its_policy_again(source: Source) -> None:
 def test_a_fenced_source_that_ended_meanwhile_is_started(source: Source) -> None:
     with source.keeper() as keeper:
         keep(keeper, source)
-        keeper.stage("fenced")
+        reach(keeper, source, "fenced")
         source.fence()
         source.node.output(["docker", "kill", source.id])
     eventually(lambda: source.is_back)
@@ -252,7 +257,7 @@ def test_a_source_that_did_not_run_is_not_started(source: Source) -> None:
     source.node.output(["docker", "stop", source.id])
     with source.keeper() as keeper:
         keep(keeper, source, running=False)
-        keeper.stage("stopping")
+        reach(keeper, source, "stopping")
         source.fence()
     eventually(lambda: source.stored()["stage"] == "restored")
     assert source.policy == "always"
@@ -264,7 +269,7 @@ def test_a_released_source_that_stands_still_gets_a_name_that_warns(source: Sour
     source.stop()
     with source.keeper() as keeper:
         keep(keeper, source, retired_name="web-has-moved")
-        keeper.stage(stage)
+        reach(keeper, source, stage)
     eventually(lambda: source.state["Name"] == "/web-has-moved")
     eventually(lambda: not source.locks())
     assert not source.serves
@@ -275,7 +280,7 @@ def test_a_released_source_that_runs_is_left_alone(source: Source) -> None:
     name = source.state["Name"]
     with source.keeper() as keeper:
         keep(keeper, source)
-        keeper.stage("released")
+        reach(keeper, source, "released")
         source.fence()
     eventually(lambda: not source.locks())
     assert source.serves
@@ -286,7 +291,7 @@ def test_a_target_that_was_released_serves(source: Source) -> None:
     source.stop()
     with source.keeper() as keeper:
         keep(keeper, source, side="target", container_id="f" * 64, made=source.id)
-        keeper.stage("released")
+        reach(keeper, source, "released")
     eventually(lambda: source.is_back)
     eventually(lambda: source.stored()["stage"] == "forward")
 
@@ -296,7 +301,7 @@ def test_a_target_that_was_not_is_left_alone(source: Source, stage: str) -> None
     source.stop()
     with source.keeper() as keeper:
         keep(keeper, source, side="target", container_id="f" * 64, made=source.id)
-        keeper.stage(stage)
+        reach(keeper, source, stage)
     eventually(lambda: not source.locks())
     assert not source.serves
     assert source.policy == "no"
@@ -312,7 +317,7 @@ def test_a_stop_that_is_under_way_ends_first(source: Source) -> None:
     try:
         with source.keeper() as keeper:
             keep(keeper, stubborn)
-            keeper.stage("stopping")
+            reach(keeper, source, "stopping")
             began = stubborn.state["State"]["StartedAt"]
             stop.start()
             eventually(lambda: "signal=15" in node.output(["docker", "events", "--since", "1m", "--until", "0s"]))
@@ -329,7 +334,7 @@ def test_a_frozen_source_goes_on(source: Source) -> None:
     began = source.state["State"]["StartedAt"]
     with source.keeper() as keeper:
         keep(keeper, source, freeze=True)
-        keeper.stage("stopping")
+        reach(keeper, source, "stopping")
         source.fence()
         source.node.output(["docker", "pause", source.id])
     eventually(lambda: source.is_back)
@@ -340,7 +345,7 @@ def test_a_frozen_source_goes_on(source: Source) -> None:
 def test_a_source_that_was_to_be_frozen_goes_on(source: Source) -> None:
     with source.keeper() as keeper:
         keep(keeper, source, freeze=True)
-        keeper.stage("stopping")
+        reach(keeper, source, "stopping")
     eventually(lambda: source.stored()["stage"] == "restored")
     assert source.is_back
 
@@ -350,7 +355,7 @@ def test_a_keeper_waits_for_its_docker(one_host: Lab, *, crash: bool) -> None:
     with a_source(one_host) as source:
         with source.keeper() as keeper:
             keep(keeper, source)
-            keeper.stage("stopping")
+            reach(keeper, source, "stopping")
             source.fence()
             source.node.stop_dockerd(crash=crash)
         eventually(lambda: "does not answer" in source.stored()["detail"])
@@ -363,7 +368,7 @@ def test_a_keeper_waits_for_its_docker(one_host: Lab, *, crash: bool) -> None:
 def test_a_source_that_is_gone_is_said_to_be(source: Source) -> None:
     with source.keeper() as keeper:
         keep(keeper, source, container_id="d" * 64)
-        keeper.stage("stopping")
+        reach(keeper, source, "stopping")
     eventually(lambda: "404" in source.stored()["detail"])
     assert source.stored()["stage"] == "stopping"
     eventually(lambda: not source.locks())
@@ -414,9 +419,9 @@ def test_a_slow_link_that_is_full_of_data_loses_no_keeper(source: Source) -> Non
             began = time.monotonic()
             sink = threading.Thread(target=host.run, args=(["wc", "-c"],), kwargs={"stdin": bytes(3 << 19)})
             sink.start()
-            keeper.stage("preparing", detail="behind the data")
+            reach(keeper, source, "preparing")
             sink.join()
-            keeper.stage("fenced")
+            reach(keeper, source, "fenced")
             assert time.monotonic() - began > 5.0
         finally:
             node.set_rate(None)
@@ -429,8 +434,8 @@ def test_records_are_told_with_who_keeps_them_and_can_be_forgotten(source: Sourc
         assert other.records() == []
         record = a_record(container_id=source.id)
         keeper.keep(record, "source", [])
-        keeper.write({**record, "made": {**record["made"], "container": "b" * 64}})
-        keeper.stage("fenced", detail="a détail")
+        made = {**record["made"], "container": "b" * 64}
+        keeper.write({**record, "made": made, "stage": "fenced", "detail": "a détail"})
         (found,) = other.records()
         assert found["held"]
         assert found["record"]["made"]["container"] == "b" * 64

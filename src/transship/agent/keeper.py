@@ -10,7 +10,7 @@ from . import docker_api
 from .abandoned import Rescue
 from .faults import AgentError, ProtocolError, from_os
 from .holding import LockedError, Locks
-from .migration_record import STAGES, Migration, migration_id, read
+from .migration_record import Migration, migration_id, read
 from .record_files import RecordFiles
 
 if TYPE_CHECKING:
@@ -71,7 +71,6 @@ class Keeper:
         self._requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "guard": self._guard,
             "write": self._write,
-            "stage": self._stage,
             "beat": self._beat,
             "records": self._records,
             "forget": self._forget,
@@ -167,13 +166,6 @@ class Keeper:
         """Write the `record` of the same migration anew, durably."""
         return self._replace(_field(request, "record", dict))
 
-    def _stage(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Write the `stage` and what belongs to it, durably."""
-        stage = _field(request, "stage", str)
-        if stage not in STAGES:
-            raise AgentError("this is not a stage of a migration", "ERECORD")
-        return self._replace({**self._kept().record, **_outcome(request), "stage": stage})
-
     def _beat(self, request: dict[str, Any]) -> dict[str, Any]:
         """Say that somebody is there, and how long the `lease` is now. The answer says what silence is borne."""
         self._kept().lease = _lease(request)
@@ -217,7 +209,8 @@ class Keeper:
 
     def _end(self, request: dict[str, Any]) -> dict[str, Any]:
         """The migration has ended: write that, drop the locks, be on duty no longer."""
-        self._stage({**request, "stage": "ended"})
+        outcome = {name: _field(request, name, str) for name in ("outcome", "detail")}
+        self._replace({**self._kept().record, **outcome, "stage": "ended"})
         self._files.release(self._kept().migration.id)
         self._duty = None
         self._locks.drop()
@@ -247,10 +240,6 @@ class Keeper:
         except AgentError:
             return
         self._kept().record = record
-
-
-def _outcome(request: dict[str, Any]) -> dict[str, str]:
-    return {name: _field(request, name, str) for name in ("outcome", "detail")}
 
 
 def _own_lock(migration: str) -> str:

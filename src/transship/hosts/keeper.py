@@ -107,10 +107,6 @@ class Keeper:
         """Have the whole record on the host's disk, with its stage."""
         self._call("write", record=record)
 
-    def stage(self, stage: str, outcome: str = "", detail: str = "") -> None:
-        """Have a stage, and what belongs to it, on the host's disk: from here on the keeper acts by it."""
-        self._call("stage", stage=stage, outcome=outcome, detail=detail)
-
     def records(self) -> list[Json]:
         """What is stored on the host, a migration each, also without `keep`.
 
