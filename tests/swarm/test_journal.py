@@ -37,6 +37,10 @@ def test_the_begin_of_an_id_is_enough_where_it_tells_moves_apart(tmp_path: Path)
         assert journal.find_service("cc") is None
         with pytest.raises(UsageError, match="several"):
             journal.find_service("aa")
+        journal.save_service(record(id="aa1"))
+        exact = journal.find_service("aa1")
+        assert exact is not None
+        assert exact.record.id == "aa1"
 
 
 def test_a_damaged_record_keeps_nobody_from_the_others(tmp_path: Path) -> None:
@@ -60,6 +64,19 @@ def test_one_process_at_a_time_works_on_a_move(tmp_path: Path) -> None:
             pass
     with SwarmJournal.open(tmp_path) as journal, journal.at_work("aa11"):
         pass
+
+
+def test_a_lock_is_private_and_gone_afterwards(tmp_path: Path) -> None:
+    with SwarmJournal.open(tmp_path) as journal:
+        with pytest.raises(RuntimeError), journal.at_work("aa11"):
+            (lock,) = tmp_path.glob("*.lock")
+            assert lock.stat().st_mode & 0o777 == 0o600
+            raise RuntimeError
+        assert list(tmp_path.glob("*.lock")) == []
+        (tmp_path / "service-aa11.lock").touch()  # as a killed process leaves it
+        with journal.at_work("aa11"):
+            pass
+        assert list(tmp_path.glob("*.lock")) == []
 
 
 def test_what_was_made_on_the_target_is_written_down(tmp_path: Path) -> None:
