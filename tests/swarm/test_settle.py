@@ -45,7 +45,12 @@ def test_a_service_is_claimed_once(swarm: FakeSwarm) -> None:
     service = Service.read(swarm.service(swarm.create_service(told)))
     first = record(service=service.id, before=before(service))
     claim(swarm, first, service)
-    assert claimed_by(Service.read(swarm.service(service.id))) == first
+    claimed = Service.read(swarm.service(service.id))
+    holder = claimed_by(claimed)
+    assert holder is not None
+    assert (holder.id, holder.before, holder.coordinator) == (first.id, first.before, "here")
+    assert "somebody@" not in claimed.labels[CLAIM], "every user of the swarm can read labels"
+    assert "root@" not in claimed.labels[CLAIM]
     with pytest.raises(LockedError):
         claim(swarm, record(id="other", service=service.id), service)
     with pytest.raises(EndedError):

@@ -1,14 +1,15 @@
 """Changes of a service and of a node, each made from what it is now: somebody else's change meanwhile is not lost."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from transship.codec import MalformedError
+from transship.codec import MalformedError, loads
 from transship.errors import DockerError, EndedError, LockedError
 from transship.hosts.base import Json
 from transship.swarm.base import Swarm
 from transship.swarm.edits import labelled
 from transship.swarm.model import Node, Service
-from transship.swarm.record import CLAIM, DRAINED, ServiceMove, from_text, to_text
+from transship.swarm.record import CLAIM, DRAINED, ServiceMove, from_text, to_label
 
 _TRIES = 20
 _STALE = "out of sequence"
@@ -19,8 +20,13 @@ def claim(swarm: Swarm, record: ServiceMove, service: Service) -> None:
 
     Raises `LockedError` where somebody has: another move, or a person.
     """
+    mark(swarm, service, to_label(record))
+
+
+def mark(swarm: Swarm, service: Service, text: str) -> None:
+    """Give the service a label that says who works on it. Raises as `claim`."""
     try:
-        swarm.update_service(service.id, service.version, labelled(service.spec, CLAIM, to_text(record)))
+        swarm.update_service(service.id, service.version, labelled(service.spec, CLAIM, text))
     except DockerError as error:
         if _STALE not in str(error):
             raise
@@ -37,6 +43,15 @@ def claimed_by(service: Service) -> ServiceMove | None:
         return None
 
 
+def holder(service: Service) -> str:
+    """The id of the move, or of the adoption or release, that has the service; empty where its label tells of none."""
+    with suppress(MalformedError):
+        told = loads(service.labels.get(CLAIM, ""))
+        if isinstance(told, dict):
+            return str(told.get("id", ""))
+    return ""
+
+
 def edit_service(swarm: Swarm, record: ServiceMove, edit: Callable[[Json], Json]) -> Service:
     """Change the service that the move has claimed, and return it as it is then.
 
@@ -44,8 +59,7 @@ def edit_service(swarm: Swarm, record: ServiceMove, edit: Callable[[Json], Json]
     """
     for left in reversed(range(_TRIES)):
         service = Service.read(swarm.service(record.service))
-        holder = claimed_by(service)
-        if holder is None or holder.id != record.id:
+        if holder(service) != record.id:
             raise EndedError(
                 f"{record.name} is no longer claimed by the move {record.id}: somebody else has ended that"
             )

@@ -1,7 +1,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from transship.codec import MalformedError, decode, encode, loads
@@ -81,6 +81,18 @@ class ServiceMove:
 def to_text(record: ServiceMove) -> str:
     """The stored form, here and in the service's label."""
     return json.dumps({"format": FORMAT, **encode(record)})
+
+
+def to_label(record: ServiceMove) -> str:
+    """What the service's label says: every user of the swarm can read it, so that it tells no user and no address."""
+    hidden = replace(
+        record,
+        coordinator=record.coordinator.rpartition("@")[2],
+        manager="",
+        source=replace(record.source, address=""),
+        target=replace(record.target, address=""),
+    )
+    return to_text(hidden)
 
 
 def from_text(text: str | bytes) -> ServiceMove:
