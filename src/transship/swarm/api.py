@@ -23,7 +23,7 @@ from transship.swarm.exchange import Exchange, Exchanged
 from transship.swarm.journal import SwarmJournal
 from transship.swarm.model import Node, Service, Task
 from transship.swarm.move import ServiceMoving
-from transship.swarm.observe import find_service, require_manager, require_node, see_host, see_swarm
+from transship.swarm.observe import find_service, require_known, require_manager, require_node, see_host, see_swarm
 from transship.swarm.options import SwarmOptions
 from transship.swarm.plan import ServicePlan, new_record, plan_move, volumes_of
 from transship.swarm.reach import Connections, Reach, connections
@@ -167,6 +167,7 @@ def _planned(
     """The plan, and the hosts of source and target where there is something to do on them."""
     try:
         seen = see_swarm(connected.swarm, journey.reach.manager, journey.service, journey.target)
+        require_known(seen.nodes, journey.reach.at)
         route = find_route(seen, options)
         hosts = {}
         if options.image == "send" or volumes_of(seen):

@@ -1,7 +1,8 @@
 """A swarm and the hosts of two of its nodes, as they are now. Nothing is changed by looking."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from transship.errors import HostError, NotFoundError, PreflightError
 from transship.hosts.base import Docker, Host, Json
@@ -52,21 +53,47 @@ def require_manager(swarm: Swarm, name: str) -> None:
 
 
 def find_service(services: Sequence[Service], ref: str, manager: str) -> Service:
-    """The service of this name or id. Raises `PreflightError`."""
-    found = [each for each in services if ref in {each.name, each.id}]
-    if not found:
-        raise PreflightError(f"the swarm of {manager} has no service {ref!r}", hint="docker service ls lists them")
+    """The service of this id, name, or begin of an id, in this order. Raises `PreflightError`."""
+    found = _meant(services, ref)
+    if len(found) != 1:
+        many = "several services" if found else "no service"
+        raise PreflightError(f"the swarm of {manager} has {many} {ref!r}", hint="docker service ls lists them")
     return found[0]
 
 
 def find_node(nodes: Sequence[Node], ref: str, manager: str) -> Node:
-    """The node of this hostname or id. Raises `PreflightError` for none, and for a hostname that several have."""
-    found = [each for each in nodes if ref in {each.name, each.id}]
+    """The node of this id, hostname, or begin of an id, in this order. Raises `PreflightError` for none and several."""
+    found = _meant(nodes, ref)
     if len(found) != 1:
         many = "several nodes" if found else "no node"
-        names = ", ".join(f"{each.name} ({each.id})" for each in nodes)
-        raise PreflightError(f"the swarm of {manager} has {many} {ref!r}", hint=f"its nodes are {names}")
+        raise PreflightError(f"the swarm of {manager} has {many} {ref!r}", hint=f"its nodes are {_listed(nodes)}")
     return found[0]
+
+
+def require_known(nodes: Sequence[Node], names: Iterable[str]) -> None:
+    """Raise `PreflightError` where `--at` names a node that the swarm does not have: it would be ignored."""
+    for name in names:
+        if name not in {node.name for node in nodes}:
+            raise PreflightError(
+                f"--at {name}=… names no node of the swarm", hint=f"its nodes are {', '.join(each.name for each in nodes)}"
+            )
+
+
+_Named = TypeVar("_Named", Node, Service)
+
+
+def _meant(known: Sequence[_Named], ref: str) -> list[_Named]:
+    """As the docker command takes it: a service may be called what another one's id is, or begins with."""
+    ways = (
+        [each for each in known if each.id == ref],
+        [each for each in known if each.name == ref],
+        [each for each in known if ref and each.id.startswith(ref)],
+    )
+    return next(filter(None, ways), [])
+
+
+def _listed(nodes: Sequence[Node]) -> str:
+    return ", ".join(f"{each.name} ({each.id})" for each in nodes)
 
 
 def require_node(host: Host, node: Node) -> None:
