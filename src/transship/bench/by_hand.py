@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from threading import Thread
 from typing import IO
 
 from transship.bench.job import Job
 from transship.bench.workload import FLAT
 from transship.errors import CommandError, UnhealthyError
-from transship.hosts import contexts
-from transship.hosts.address import SshAddress
 from transship.hosts.base import Host
 from transship.metrics.downtime import INTERVAL_S, Probe
 from transship.metrics.events import Recorder
@@ -28,7 +27,17 @@ MADE = f"{FLAT}by-hand"
 CHECKPOINT = "moved"
 _HEALTHY_S = 60.0
 _TAR = ("--numeric-owner", "--xattrs", "--acls")
-_RSYNC = ("rsync", "-aHAXS", "--numeric-ids", "--delete", "-e", "ssh -o BatchMode=yes")
+_RSYNC = ("rsync", "-aHAXS", "--numeric-ids", "--delete")
+
+MARK = "TRANSSHIP_BENCH=1"
+"""In the environment of every program that is run on a host, by which it is found when its ssh was cut off."""
+
+SAVE = """
+exec 4>&1
+status=$({ { docker save "$1"; echo "$?" >&3; } | gzip >&4; } 3>&1)
+exit "$status"
+"""
+"""`docker save | gzip`, which fails when the first of both fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +49,11 @@ class Terminal:
 
     def source(self, *argv: str) -> list[str]:
         """The command that runs `argv` on the source."""
-        return [*self.job.ends.login(self.job.ends.source), shlex.join(argv)]
+        return [*self.job.ends.login(self.job.ends.source), shlex.join(("env", MARK, *argv))]
 
     def target(self, *argv: str) -> list[str]:
         """The command that runs `argv` on the target."""
-        return [*self.job.ends.login(self.job.ends.target), shlex.join(argv)]
+        return [*self.job.ends.login(self.job.ends.target), shlex.join(("env", MARK, *argv))]
 
     def stop(self) -> None:
         with self.recorder.phase("stop"):
@@ -53,8 +62,7 @@ class Terminal:
     def send_image(self, image: str) -> None:
         """Send an image with all its layers."""
         with self.recorder.phase("image"):
-            save = self.source("sh", "-c", f"docker save {shlex.quote(image)} | gzip")
-            pipe(save, self.target("docker", "load"))
+            pipe(self.source("sh", "-c", SAVE, "sh", image), self.target("docker", "load"))
 
     def send_volume(self) -> None:
         """Copy the volume, if there is one, into a new one."""
@@ -106,9 +114,9 @@ def rsync_volumes(shell: Terminal) -> None:
     rsync: list[str] = []
     if shell.job.volume:
         here, there = shell.folders()
-        where = contexts.resolve(shell.job.ends.target)
-        login = f"{where.user or 'root'}@{where.host}" if isinstance(where, SshAddress) else ""
-        rsync = shell.source(*_RSYNC, f"{here}/", f"{login}:{there}/")
+        ssh, target = shell.job.ends.onward()
+        name = f"[{target}]" if ":" in target else target
+        rsync = shell.source(*_RSYNC, "-e", shlex.join(ssh), f"{here}/", f"{name}:{there}/")
     with shell.recorder.phase("create"):
         pipe(shell.target(*shell.job.docker("create", shell.job.image)))
     if rsync:
@@ -168,28 +176,45 @@ def wait_serving(probe: Probe, host: Host, seconds: float = _HEALTHY_S) -> None:
 def pipe(*commands: Sequence[str]) -> str:
     """Run programs, the output of each the input of the next, and return what the last one printed.
 
-    Raises `CommandError` with its last words when any of them fails; a shell would only look at the last one.
+    Raises `CommandError` when any of them fails, with the last words of the one that failed first: it is what made the
+    others fail. A shell would only look at the last one.
     """
-    with ExitStack() as files:
-        running: list[tuple[subprocess.Popen[bytes], IO[bytes]]] = []
+    failed: list[_Running] = []
+    with ExitStack() as stack:
+        running: list[_Running] = []
         for argv in commands:
-            before = running[-1][0].stdout if running else None
-            words: IO[bytes] = files.enter_context(tempfile.TemporaryFile())
-            process = files.enter_context(
+            before = running[-1].process.stdout if running else None
+            words: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
+            process = stack.enter_context(
                 subprocess.Popen(argv, stdin=before or subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words)
             )
-            running.append((process, words))
+            running.append(_Running(process, words))
             if before:
                 before.close()  # else the one before would not notice when this one ends
-        output = running[-1][0].communicate()[0]
-        for process, words in running:
-            if process.wait():
-                raise CommandError(_failure(process, words))
+        waiting = [Thread(target=each.wait, args=(failed,)) for each in running]
+        for thread in waiting:
+            thread.start()
+        last = running[-1].process.stdout
+        output = last.read() if last else b""
+        for thread in waiting:
+            thread.join()
+        if failed:
+            raise CommandError(failed[0].failure())
     return output.decode(errors="replace")
 
 
-def _failure(process: "subprocess.Popen[bytes]", words: IO[bytes]) -> str:
-    words.seek(0)
-    lines = [line.strip() for line in words.read().decode(errors="replace").splitlines() if line.strip()]
-    command = process.args[-1] if isinstance(process.args, list) else process.args
-    return f"{command!s:.60} failed with status {process.returncode}: {lines[-1] if lines else 'it said nothing'}"
+@dataclass(frozen=True, slots=True)
+class _Running:
+    process: "subprocess.Popen[bytes]"
+    words: IO[bytes]
+
+    def wait(self, failed: list["_Running"]) -> None:
+        if self.process.wait():
+            failed.append(self)
+
+    def failure(self) -> str:
+        self.words.seek(0)
+        lines = [line.strip() for line in self.words.read().decode(errors="replace").splitlines() if line.strip()]
+        argv, said = self.process.args, lines[-1] if lines else "it said nothing"
+        command = " ".join(str(argv[-1] if isinstance(argv, list) else argv).removeprefix(f"env {MARK} ").split())
+        return f"{command:.60} failed with status {self.process.returncode}: {said}"

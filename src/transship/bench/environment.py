@@ -48,8 +48,13 @@ class Environment:
     target: HostEnvironment
 
 
-def observe(place: Place, source: Host, target: Host) -> Environment:
-    """Look at this machine and both hosts. Raises `HostError` where a host cannot be used."""
+def look_at(host: Host) -> Facts:
+    """All that is known of a host, CRIU included. Raises `HostError` where it cannot be used."""
+    return observe_criu(host, observe_host(host))
+
+
+def describe(place: Place, source: Facts, target: Facts) -> Environment:
+    """Put what is known of both hosts and of this machine together."""
     return Environment(
         place=place,
         kernel=platform.release(),
@@ -59,8 +64,8 @@ def observe(place: Place, source: Host, target: Host) -> Environment:
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         python=platform.python_version(),
         transship=transship.__version__,
-        source=_host(observe_criu(source, observe_host(source))),
-        target=_host(observe_criu(target, observe_host(target))),
+        source=_host(source),
+        target=_host(target),
     )
 
 

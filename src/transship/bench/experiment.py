@@ -1,35 +1,37 @@
 """An experiment: the runs of a matrix that are still to be made, one after the other, until none is left."""
 
-import os
 import shutil
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import groupby
-from pathlib import Path
 from typing import IO
 
 from transship.bench import environment
+from transship.bench.environment import Environment
 from transship.bench.matrix import HostsFactor, Matrix, Planned
-from transship.bench.measure import Ended, make_move, measures
-from transship.bench.methods import method
 from transship.bench.pair import Pair, SceneError
-from transship.bench.result import Cell, Kept, Outcome, Run, Setting
-from transship.bench.scene import Prepared, Stage
+from transship.bench.possible import refuse_impossible
+from transship.bench.result import Run
 from transship.bench.sealed import ResultError, digest
 from transship.bench.store import ResultFolder
 from transship.bench.table import differences
-from transship.errors import HostError, LabError, StepError
+from transship.bench.trials import UNDER_WAY, Trials
+from transship.errors import HostError, LabError, PreflightError, TransshipError, UsageError
 
 OpenPair = Callable[[HostsFactor], AbstractContextManager[Pair]]
 """Connects to hosts of a kind, and makes them first where they are those of a lab."""
 
-UNDER_WAY = "under-way"
+Kind = tuple[str, str]
+"""Suite and store of both hosts; both empty for one's own."""
+
 _TRIES = 3
-"""How often hosts may fail before a run begins, one time after the other, until the experiment is given up."""
+"""How often hosts are opened, and how often the scene of a run is set, one time after the other."""
+
+_PAUSE_S = 5.0
+"""Before the second try; before the third it is twice as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +63,29 @@ class Experiment:
         self._schedule = self._matrix.schedule(own_hosts=own_hosts)
         self._revision = environment.revision()
         self._clock = _Clock(len(self._schedule))
+        self._tries: Counter[int] = Counter()
+        self._hopeless: set[str] = set()
+        self._possible: set[Kind] = set()
 
-    def run(self) -> None:
+    def run(self, lock: IO[str]) -> None:
         """Make every run that has no result yet. When it ends early, what is done stays, and the next call goes on.
 
-        Raises `ResultError` where another process works in the folder, or what is in it does not belong together,
-        `UsageError` and `PreflightError` for what the hosts will never do, and `SceneError`, `HostError` or `LabError`
-        where they failed again and again.
+        `lock` is the folder's (`ResultFolder.locked`): a move that outlives this process holds it. Raises `ResultError`
+        where what is in the folder does not belong together, `PreflightError` before the first run for what the hosts
+        will never do, and `HostError` or `LabError` where they cannot be had, again and again.
         """
-        with self._folder.locked() as lock:
-            done = self._done()
-            missing = [planned for planned in self._schedule if planned.run not in done]
-            self._clock.start(len(done))
-            try:
-                for _, group in groupby(missing, key=lambda planned: (planned.cell.suite, planned.cell.store)):
-                    self._make_all(deque(group), lock)
-            finally:
-                shutil.rmtree(self._folder.path / UNDER_WAY, ignore_errors=True)
+        done = self._done()
+        missing = [planned for planned in self._schedule if planned.run not in done]
+        self._clock.start(len(done))
+        try:
+            if len(kinds := dict.fromkeys(map(_kind, missing))) > 1:
+                for kind in kinds:
+                    with self._opened(kind) as pair:
+                        self._look(pair, kind)
+            for _, group in groupby(missing, key=_kind):
+                self._make_all(deque(group), lock)
+        finally:
+            shutil.rmtree(self._folder.path / UNDER_WAY, ignore_errors=True)
 
     def _done(self) -> set[int]:
         """The numbers of the runs that have a result."""
@@ -91,41 +99,72 @@ class Experiment:
                 )
             if Planned(run.run, run.cell, run.repetition, run.warm_up) != schedule.get(run.run):
                 raise ResultError(f"the result {run.name} is not one of this matrix", hint="remove it from the folder")
+        self._hopeless = {run.cell.id for run in runs if run.outcome == "impossible"}
         return {run.run for run in runs}
+
+    def _opened(self, kind: Kind) -> AbstractContextManager[Pair]:
+        words = ", ".join(filter(None, kind))
+        self._tell(f"two hosts are made: {words}" if words else "connecting to both hosts")
+        kinds = (each for each in self._matrix.hosts if (each.suite, each.store) == kind)
+        return self._open_pair(next(kinds, HostsFactor()))
 
     def _make_all(self, waiting: deque[Planned], lock: IO[str]) -> None:
         """Make runs on hosts of one kind; fresh hosts after each that failed, as nobody knows what it left."""
-        tries = 0
+        unopened = 0
         while waiting:
-            before = len(waiting)
+            tried = self._tries.total()
             try:
                 self._make_until_failure(waiting, lock)
             except (SceneError, HostError, LabError) as error:
-                tries = 1 if len(waiting) < before else tries + 1
-                if tries >= _TRIES:
+                if _interrupted(error):
+                    raise KeyboardInterrupt from error
+                unopened = unopened + 1 if self._tries.total() == tried else 0
+                if unopened >= _TRIES:
                     raise
                 self._tell(f"once more with fresh hosts, because {error}")
+                time.sleep(_PAUSE_S * max(unopened, self._tries[waiting[0].run] if waiting else 1))
 
     def _make_until_failure(self, waiting: deque[Planned], lock: IO[str]) -> None:
-        cell = waiting[0].cell
-        kinds = (each for each in self._matrix.hosts if (each.suite, each.store) == (cell.suite, cell.store))
-        with self._open_pair(next(kinds, HostsFactor())) as pair:
-            where = self._setting(pair, cell)
-            stage = Stage(pair, self._matrix.port)
+        kind = _kind(waiting[0])
+        with self._opened(kind) as pair:
+            where = self._setting(self._look(pair, kind), kind)
+            trials = Trials(pair, self._matrix, self._folder.path, where, self._revision)
             while waiting:
-                run = self._make(waiting[0], pair, stage, where, lock)
+                run = self._made(waiting[0], trials, lock)
                 self._folder.keep(run)
                 waiting.popleft()
                 self._tell(self._clock.after(run))
                 if run.outcome != "moved":
                     return
 
-    def _setting(self, pair: Pair, cell: Cell) -> str:
+    def _made(self, planned: Planned, trials: Trials, lock: IO[str]) -> Run:
+        """One run. Raises what kept it from being made, as long as it is to be tried again; then it is impossible."""
+        try:
+            return trials.make(planned, lock)
+        except (SceneError, HostError, LabError, UsageError, PreflightError) as error:
+            if _interrupted(error):
+                raise
+            self._tries[planned.run] += 1
+            tries = 1 if planned.cell.id in self._hopeless else _TRIES
+            if self._tries[planned.run] < tries and not isinstance(error, UsageError | PreflightError):
+                raise
+            self._hopeless.add(planned.cell.id)
+            return trials.impossible(planned, str(error))
+
+    def _look(self, pair: Pair, kind: Kind) -> Environment:
+        """What the hosts are. Raises `PreflightError` where they can never make all runs."""
+        here, there = (environment.look_at(host) for host in (pair.source, pair.target))
+        if kind not in self._possible:
+            cells = {each.cell.id: each.cell for each in self._schedule if _kind(each) == kind}.values()
+            refuse_impossible(pair, (here, there), [(cell, self._matrix.image_of(cell)) for cell in cells])
+            self._possible.add(kind)
+        return environment.describe(pair.place, here, there)
+
+    def _setting(self, now: Environment, kind: Kind) -> str:
         """The digest of the environment. Raises `ResultError` where it is not that of the runs that are there."""
-        now = environment.observe(pair.place, pair.source, pair.target)
         stored = self._folder.environments()
         for run in self._folder.runs():
-            if (run.cell.suite, run.cell.store) == (cell.suite, cell.store) and run.setting.environment != digest(now):
+            if (run.cell.suite, run.cell.store) == kind and run.setting.environment != digest(now):
                 if run.setting.environment not in stored:
                     raise ResultError(f"{self._folder.path} does not say where {run.name} took place")
                 differing = "; ".join(differences(stored[run.setting.environment], now))
@@ -135,56 +174,19 @@ class Experiment:
                 )
         return self._folder.keep_environment(now)
 
-    def _make(self, planned: Planned, pair: Pair, stage: Stage, where: str, lock: IO[str]) -> Run:
-        cell = planned.cell
-        prepared = stage.prepare(cell, self._matrix.image_of(cell))
-        setting = Setting(where, self._revision, round(os.getloadavg()[0], 2))
-        begun, carried = datetime.now(UTC).isoformat(timespec="seconds"), pair.carried()
-        folder = self._fresh_folder()
-        with pair.metered() as used:
-            job = stage.job(prepared, str(folder))
-            ended = make_move(job, folder, timeout_s=self._matrix.timeout_s, held=lock.fileno())
-        now = pair.carried()
-        link = None if carried is None or now is None else now - carried
-        outcome, reason, kept = self._arrived(ended, stage, prepared, pair)
-        return Run(
-            run=planned.run,
-            cell=cell,
-            repetition=planned.repetition,
-            warm_up=planned.warm_up,
-            begun=begun,
-            outcome=outcome,
-            reason=reason,
-            measures=measures(ended, used, link, prepared.minimum_bytes),
-            kept=kept,
-            effort=method(cell.method).effort,
-            setting=setting,
-            phases=ended.answer.phases,
-            rounds=ended.answer.rounds,
-            predicted=ended.answer.predicted,
-            events=ended.answer.events,
-        )
 
-    def _arrived(self, ended: Ended, stage: Stage, prepared: Prepared, pair: Pair) -> tuple[Outcome, str, Kept]:
-        """How it ended, and what arrived. Raises `HostError` where a host failed: that says nothing of the method."""
-        if not ended.timed_out and ended.answer.moved:
-            try:
-                return "moved", "", stage.kept(prepared)
-            except StepError as error:
-                reason = f"it moved, but what arrived cannot be looked at: {error}"
-        elif ended.timed_out:
-            reason = f"it had not ended after {self._matrix.timeout_s:g} s"
-        else:
-            reason = ended.answer.reason
-        for host in (pair.source, pair.target):
-            host.docker.ping()
-        return "timeout" if ended.timed_out else "failed", reason, Kept()
+def _kind(planned: Planned) -> Kind:
+    return planned.cell.suite, planned.cell.store
 
-    def _fresh_folder(self) -> Path:
-        folder = self._folder.path / UNDER_WAY
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
-        return folder
+
+def _interrupted(error: TransshipError) -> bool:
+    """Whether it came up while a Ctrl-C was on its way out: that is then what counts."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        cause = cause.__context__
+    return False
 
 
 class _Clock:

@@ -23,6 +23,7 @@ def row(run: Run) -> Row:
         "run": run.run,
         "cell": cell.id,
         "image": cell.image,
+        "made_of": cell.made_of,
         "state": cell.state,
         "state_bytes": cell.state_bytes,
         "state_files": cell.state_files,

@@ -10,7 +10,9 @@ from transship.hosts import contexts
 from transship.hosts.address import SshAddress
 from transship.hosts.base import Host
 from transship.hosts.open import open_host
-from transship.hosts.ssh_master import config_words, login_words
+from transship.hosts.ssh_master import config_words, configuration, login_words
+
+_ALONE = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,23 @@ class Ends:
 
     def login(self, address: str) -> list[str]:
         """The words that make ssh log in to one of them; what it shall run there follows."""
-        where = contexts.resolve(address)
-        if not isinstance(where, SshAddress):
-            raise TypeError(f"{address} is not reached by ssh")
-        return ["ssh", "-T", "-o", "BatchMode=yes", *config_words(self.config), *login_words(where)]
+        return ["ssh", "-T", "-o", "BatchMode=yes", *config_words(self.config), *login_words(_by_ssh(address))]
+
+    def onward(self) -> tuple[list[str], str]:
+        """How the source logs in to the target by itself: ssh with its options, and the target's name or address.
+
+        Both are as the configuration here has them; that the source has a key for it, and knows the target's, is not.
+        """
+        told = configuration(_by_ssh(self.target), self.config)
+        options = [*_ALONE, "-p", told.get("port", "22"), "-l", told["user"]]
+        return ["ssh", *options], told["hostname"]
+
+
+def _by_ssh(address: str) -> SshAddress:
+    where = contexts.resolve(address)
+    if not isinstance(where, SshAddress):
+        raise TypeError(f"{address} is not reached by ssh")
+    return where
 
 
 @dataclass(frozen=True, slots=True)

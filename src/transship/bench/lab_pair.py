@@ -5,7 +5,8 @@ import os
 import shlex
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from transship.bench.environment import Place
 from transship.bench.job import Ends
 from transship.bench.matrix import HostsFactor, ImageFactor
 from transship.bench.meter import metered
-from transship.bench.pair import Meter, SceneError, output
+from transship.bench.pair import Cells, Meter, SceneError, output
 from transship.bench.result import Cache
 from transship.hosts.base import Host
 from transship.lab import HostOptions, Lab, LabOptions, Node, access, programs
@@ -50,6 +51,9 @@ class LabPair:
             _let_log_in(lab.nodes[0], lab)
             yield cls(lab, source, target, ends)
 
+    def objections(self, cells: Cells) -> Iterable[str]:  # noqa: ARG002 - a lab is made to fit
+        return ()
+
     def provide(self, image: ImageFactor) -> str:
         reference = _reference(image)
         if reference not in self._provided:
@@ -59,10 +63,13 @@ class LabPair:
 
     def clear(self, reference: str, cache: Cache) -> None:
         wanted = {reference} if cache == "warm" else set()
-        for host in (self.target, self.source):
-            _leave_swarm(host)
-        _empty(self.source, set(self._provided))
-        _empty(self.target, wanted)
+        with ThreadPoolExecutor(max_workers=2) as both:
+            emptied = [
+                both.submit(_clear, host, images)
+                for host, images in ((self.source, set(self._provided)), (self.target, wanted))
+            ]
+        for each in emptied:
+            each.result()
         if wanted - _references(self.target):
             self._load(self.lab.nodes[1], self._provided[reference])
         _expect(self.source, set(self._provided))
@@ -114,6 +121,12 @@ def _reference(image: ImageFactor) -> str:
     if not image.add_mb:
         return f"{image.workload}:latest"
     return f"transship-bench/{image.workload}:{'-'.join(map(str, image.add_mb))}"
+
+
+def _clear(host: Host, kept: set[str]) -> None:
+    """Have a host leave its swarm, and remove all that Docker has on it, but for the images `kept`."""
+    _leave_swarm(host)
+    _empty(host, kept)
 
 
 def _leave_swarm(host: Host) -> None:

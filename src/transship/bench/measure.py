@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Self
 
 from transship.bench.job import Answer, Job
 from transship.bench.result import Events, Measures, PhaseRow, Usage
@@ -27,35 +28,74 @@ class Ended:
 
     answer: Answer
     timed_out: bool
-    cpu_s: float
+    cpu_s: float | None
     """Processor time of it and of all that it ran."""
 
 
-def make_move(job: Job, folder: Path, *, timeout_s: float, held: int) -> Ended:
-    """Make one move. `folder` is for what the process writes; the file `held` stays open for as long as it lives.
+class Mover:
+    """The process that will make one move. It is begun beforehand, so that nobody waits for its start."""
 
-    However this ends, the process has ended too, after it has undone what it had begun.
-    """
-    with (folder / "answer").open("w+b") as answer, (folder / "words").open("w+b") as words:
-        stdin, tell = os.pipe()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "transship.bench.mover"],
-            stdin=stdin, stdout=answer, stderr=words, start_new_session=True, pass_fds=(held,),
-        )  # fmt: skip
-        os.close(stdin)
-        used = None
+    def __init__(self, process: "subprocess.Popen[bytes]", tell: int, said: tuple[IO[bytes], IO[bytes]]) -> None:
+        self._process = process
+        self._tell: int | None = tell
+        self._answer, self._words = said
+        self._used: resource.struct_rusage | None = None
+
+    @classmethod
+    @contextmanager
+    def begun(cls, folder: Path, *, held: int) -> Iterator[Self]:
+        """`folder` is for what the process writes; the file `held` stays open for as long as it lives.
+
+        However the block ends, the process has ended too, after it has undone what it had begun. Who is interrupted
+        while that is waited for does not wait any longer: then it is killed.
+        """
+        with (folder / "answer").open("w+b") as answer, (folder / "words").open("w+b") as words:
+            stdin, tell = os.pipe()
+            process = subprocess.Popen(
+                [sys.executable, "-m", "transship.bench.mover"],
+                stdin=stdin, stdout=answer, stderr=words, start_new_session=True, pass_fds=(held,),
+            )  # fmt: skip
+            os.close(stdin)
+            mover = cls(process, tell, (answer, words))
+            try:
+                yield mover
+            finally:
+                mover.end()
+
+    def make(self, job: Job, *, timeout_s: float) -> Ended:
+        """Make one move, and end."""
+        with suppress(BrokenPipeError):  # it has ended already, and its last words say why
+            os.write(self._input, json.dumps(encode(job)).encode() + b"\n")
+        self._used = _wait(self._process, timeout_s)
+        timed_out = self._used is None
+        used = self.end()
+        self._answer.seek(0)
+        self._words.seek(0)
+        told = _read(self._answer.read(), self._words.read().decode(errors="replace"))
+        return Ended(told, timed_out, round(used.ru_utime + used.ru_stime, 4))
+
+    def end(self) -> resource.struct_rusage:
+        """Have the process undo what it had begun, and end. What it used until then."""
+        if self._tell is not None:
+            os.close(self._tell)  # the process takes this for the wish to undo
+            self._tell = None
         try:
-            with suppress(BrokenPipeError):  # it has ended already, and its last words say why
-                os.write(tell, json.dumps(encode(job)).encode() + b"\n")
-            used = _wait(process, timeout_s)
-        finally:
-            os.close(tell)  # the process takes this for the wish to undo
-            timed_out = used is None
-            used = used or _wait(process, _UNDO_S) or _killed(process)
-        answer.seek(0)
-        words.seek(0)
-        told = _read(answer.read(), words.read().decode(errors="replace"))
-    return Ended(told, timed_out, round(used.ru_utime + used.ru_stime, 4))
+            self._used = self._used or _wait(self._process, _UNDO_S) or _killed(self._process)
+        except BaseException:
+            if self._process.returncode is None:
+                _killed(self._process)
+            raise
+        return self._used
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def _input(self) -> int:
+        if self._tell is None:
+            raise ValueError("the process of a move makes one move only")
+        return self._tell
 
 
 def _wait(process: "subprocess.Popen[bytes]", seconds: float) -> resource.struct_rusage | None:

@@ -2,7 +2,7 @@
 
 It is a process of its own so that what a run costs is counted apart, a timeout can end it, and nothing of one run is
 left in the memory of the next. It gets a `Job` as one line on stdin and answers with one on stdout. When stdin
-ends, whoever wanted the move is gone: then it is undone.
+ends, whoever wanted the move is gone: then it is undone, if it had begun.
 """
 
 import json
@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,9 @@ _UNDO_S = 45.0
 """How long undoing may take once nobody waits for the move any more."""
 
 _PROGRESS_S = 0.25
+
+_TOLD = ("change", "stop")
+"""The phases of a service's move in which Swarm is told what to change."""
 
 
 class Notes:
@@ -121,12 +124,19 @@ def _service_answer(result: ServiceResult, notes: Notes, reason: str) -> Answer:
         engine_downtime_s=None if result.gap_s is None else _seconds(max(0.0, result.gap_s)),
         client_downtime_s=None if result.client is None else _seconds(result.client.downtime_s),
         by_class={kind: Bytes(count, count) for kind, count in result.bytes.items()},
-        phases=_rows(result.phases),
+        phases=_rows((*result.phases, *_task_phases(result))),
         rounds=(),
         predicted={},
         events=notes.columns(),
         peak_memory_bytes=_peak_memory_bytes(),
     )
+
+
+def _task_phases(result: ServiceResult) -> Iterator[PhaseRecord]:
+    """What Swarm's own tasks went through, on the clock of the move: they begin when Swarm was told of the change."""
+    told = [each.start_s for each in result.phases if each.name in _TOLD]
+    for span in result.spans if told else ():
+        yield PhaseRecord(f"task-{span.name}", max(0.0, min(told) + span.start_s), span.seconds)
 
 
 def _by_hand(job: Job) -> Answer:
@@ -209,7 +219,10 @@ def _heed_the_end_of(stream: IO[str], *, undoes: bool) -> None:
 
 def main() -> None:
     """Make the move that stdin tells of."""
-    job = decode(Job, loads(sys.stdin.readline()))
+    told = sys.stdin.readline()
+    if not told:  # no scene could be set for it
+        return
+    job = decode(Job, loads(told))
     undoes = methods.method(job.method).kind != "by-hand"
     threading.Thread(target=_heed_the_end_of, args=(sys.stdin,), kwargs={"undoes": undoes}, daemon=True).start()
     print(json.dumps(encode(make(job))))  # noqa: T201 - the answer to whoever began this process

@@ -1,37 +1,51 @@
 """Two hosts of one's own. Only what is called as the experiment calls its things is ever removed there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
+from transship.bench.by_hand import MARK
 from transship.bench.environment import Place
 from transship.bench.job import Ends
 from transship.bench.matrix import ImageFactor
 from transship.bench.meter import machine_cpu_s
-from transship.bench.pair import Meter, output
+from transship.bench.methods import method
+from transship.bench.pair import Cells, Meter, SceneError, output
 from transship.bench.result import Cache, Usage
+from transship.bench.store import ResultFolder
 from transship.bench.workload import CONTAINER, FLAT, VOLUME
-from transship.errors import ConflictError, NotFoundError, PreflightError, UsageError
+from transship.errors import ConflictError, DockerError, NotFoundError, PreflightError, UsageError
 from transship.hosts import contexts
 from transship.hosts.address import SshAddress
 from transship.hosts.base import Host
+from transship.sandbox.image import ARCHITECTURES, image_name
+
+_END_PROGRAMS = b"""
+for file in $(grep -ls "$1" /proc/[0-9]*/environ); do
+    process=${file#/proc/}
+    kill -KILL "${process%/environ}" 2>/dev/null
+done
+exit 0
+"""
 
 
 @dataclass
 class OwnPair:
-    """A source and a target that other people may use too, each reached by ssh."""
+    """A source and a target that other people may use too, each reached by ssh.
+
+    `folder` remembers the images that the target lacked before the experiment, for whoever resumes it.
+    """
 
     source: Host
     target: Host
     ends: Ends
-    _lacked: dict[str, bool] = field(default_factory=dict)
-    """Of each image, whether the target lacked it before the experiment."""
+    folder: ResultFolder
     place: Place = "hosts"
 
     @classmethod
     @contextmanager
-    def connected(cls, ends: Ends) -> Iterator[Self]:
+    def connected(cls, ends: Ends, folder: ResultFolder) -> Iterator[Self]:
         """Connect to both, and leave them as they were found.
 
         Raises `UsageError` for an address that ssh does not reach, and `HostError`.
@@ -41,15 +55,32 @@ class OwnPair:
                 raise UsageError(f"{address} is not reached by ssh", hint="an experiment needs ssh://[user@]host")
         with ExitStack() as stack:
             source, target = (stack.enter_context(ends.connect(each)) for each in (ends.source, ends.target))
-            pair = cls(source, target, ends)
+            pair = cls(source, target, ends, folder)
             try:
                 yield pair
             finally:
                 pair.leave()
 
+    def objections(self, cells: Cells) -> Iterable[str]:
+        self._remove_ours()  # what a killed experiment left is nobody else's
+        if any(cell.link_mbit is not None or cell.delay_ms for cell, _ in cells):
+            yield "the links of hosts of one's own stay as they are: leave [[link]] out"
+        if any(method(cell.method).kind == "service" for cell, _ in cells):
+            yield "no swarm is made of hosts of one's own: services are moved in the lab"
+        for image in dict.fromkeys(image for _, image in cells):
+            if image.add_mb:
+                yield f"image {image.name} is one of the lab's: on hosts of one's own layers are not added"
+                continue
+            try:
+                reference = self.provide(image)
+                if any(cell.cache == "cold" and of == image for cell, of in cells):
+                    self._refuse_warmth(reference)
+            except DockerError as error:
+                yield f"image {image.name} cannot be had on {self.source.name}: {error}"
+            except PreflightError as error:
+                yield f"{error}; {error.hint}"
+
     def provide(self, image: ImageFactor) -> str:
-        if image.add_mb:
-            raise UsageError(f"image {image.name} is one of the lab's: on hosts of one's own layers are not added")
         reference = image.reference or image.name
         if not _has_image(self.source, reference):
             self.source.docker.pull(reference)
@@ -58,30 +89,53 @@ class OwnPair:
     def clear(self, reference: str, cache: Cache) -> None:
         self._remove_ours()
         there = _has_image(self.target, reference)
-        self._lacked.setdefault(reference, not there)
+        if not there:
+            self._note(reference)
         if cache == "warm" and not there:
             self.target.docker.load(self.source.docker.save([reference]))
-        if cache == "cold" and there:
-            if not self._lacked[reference]:
+        if cache == "cold":
+            self._refuse_warmth(reference)
+            if there:
+                self.target.docker.remove_image(reference)
+
+    def _note(self, reference: str) -> None:
+        """Have the experiment remove what it brings from now on, with the image of the sandbox that `live` makes."""
+        brought = self.folder.brought()
+        lacked = [reference, *(each for each in _SANDBOXES if not _has_image(self.target, each))]
+        if missing := [each for each in lacked if each not in brought]:
+            self.folder.note_brought((*brought, *missing))
+
+    def _refuse_warmth(self, reference: str) -> None:
+        """Raise `PreflightError` where the target has the image, or a layer of it, from somebody else."""
+        brought, layers = self.folder.brought(), set(_layers(self.source, reference))
+        if _has_image(self.target, reference) and reference not in brought:
+            raise PreflightError(
+                f"{self.target.name} has the image {reference}, and a cold cell needs it to lack it",
+                hint=f"if nobody needs it there: docker image rm {reference}",
+            )
+        for image in self.target.docker.list_images():
+            names = image["RepoTags"] or [image["Id"]]
+            if not set(names) <= set(brought) and layers & set(_layers(self.target, image["Id"])):
                 raise PreflightError(
-                    f"{self.target.name} has the image {reference}, and a cold cell needs it to lack it",
-                    hint=f"if nobody needs it there: docker image rm {reference}",
+                    f"{self.target.name} has layers of {reference} in the image {names[0]}, and a cold cell needs it "
+                    "to lack them",
+                    hint="take an image that shares nothing with those that are there, or warm cells only",
                 )
-            self.target.docker.remove_image(reference)
 
     def leave(self) -> None:
         """Remove all that the experiment brought to the hosts, but for images that the source pulled."""
         self._remove_ours()
-        for reference, lacked in self._lacked.items():
-            if lacked and _has_image(self.target, reference):
+        for reference in self.folder.brought():
+            if _has_image(self.target, reference):
                 self.target.docker.remove_image(reference)
+        self.folder.note_brought(())
 
     def _remove_ours(self) -> None:
         for host in (self.source, self.target):
             _remove_from(host)
 
     def join_swarm(self) -> tuple[str, str]:
-        raise UsageError("no swarm is made of hosts of one's own", hint="services are moved in the lab")
+        raise SceneError("no swarm is made of hosts of one's own")
 
     def settle(self) -> None:
         for host in (self.source, self.target):
@@ -89,7 +143,7 @@ class OwnPair:
 
     def shape(self, mbit: float | None, delay_ms: float) -> None:
         if mbit is not None or delay_ms:
-            raise UsageError("the links of hosts of one's own stay as they are", hint="leave [[link]] out")
+            raise SceneError("the links of hosts of one's own stay as they are")
 
     def carried(self) -> int | None:
         return None
@@ -105,6 +159,9 @@ class OwnPair:
             used[name] = Usage(None if then is None or now is None else round(now - then, 4), None)
 
 
+_SANDBOXES = tuple(map(image_name, ARCHITECTURES))
+
+
 def _has_image(host: Host, reference: str) -> bool:
     try:
         host.docker.inspect_image(reference)
@@ -113,8 +170,14 @@ def _has_image(host: Host, reference: str) -> bool:
     return True
 
 
+def _layers(host: Host, image: str) -> list[str]:
+    """By the digests of what is in them."""
+    return list(host.docker.inspect_image(image)["RootFS"].get("Layers") or ())
+
+
 def _remove_from(host: Host) -> None:
-    """Remove the experiment's containers, its volume, and the images that moves made of the container."""
+    """End the experiment's programs, and remove its containers, its volume, and images that were made of them."""
+    output(host, "sh", "-s", "--", MARK, stdin=_END_PROGRAMS)
     for container in host.docker.containers():
         if any(_is_ours(name.lstrip("/")) for name in container["Names"]):
             host.docker.remove_container(container["Id"], volumes=True)
@@ -129,4 +192,4 @@ def _remove_from(host: Host) -> None:
 
 
 def _is_ours(container: str) -> bool:
-    return container == CONTAINER or container.startswith(f"{CONTAINER}.moved-to.")
+    return container in {CONTAINER, f"{CONTAINER}-sandbox"} or container.startswith(f"{CONTAINER}.moved-to.")

@@ -1,17 +1,22 @@
 """The two hosts between which the runs of an experiment are made."""
 
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from transship.bench.environment import Place
 from transship.bench.job import Ends
 from transship.bench.matrix import ImageFactor
-from transship.bench.result import Cache, Usage
+from transship.bench.result import Cache, Cell, Usage
 from transship.errors import CommandError, TransshipError
 from transship.hosts.base import Host
 
 Meter = dict[str, Usage]
 """What a run cost `source` and `target`: filled when it has ended."""
+
+
+Cells = Sequence[tuple[Cell, ImageFactor]]
+"""All cells of an experiment on hosts of one kind, each once."""
 
 
 class SceneError(TransshipError):
@@ -34,6 +39,10 @@ class Pair(Protocol):
 
     @property
     def target(self) -> Host: ...
+
+    def objections(self, cells: Cells) -> Iterable[str]:
+        """What of these cells is impossible here, whatever the hosts have: each a sentence without a full stop."""
+        ...
 
     def provide(self, image: ImageFactor) -> str:
         """See to it that the source has an image, and return what it is called there.

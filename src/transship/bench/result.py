@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from transship.bench.sealed import digest, seal, unseal
 
-Outcome = Literal["moved", "failed", "timeout"]
+Outcome = Literal["moved", "failed", "timeout", "impossible"]
 Where = Literal["none", "layer", "volume"]
 Cache = Literal["cold", "warm"]
 
@@ -102,7 +102,8 @@ class Kept:
     """What was the same on the target afterwards. None where nothing had to be, or where the move failed.
 
     `image`: the image is the same one. `settings`: command, environment, labels, ports, mounts and restart policy.
-    `layer`, `volume`: every file that had been written there. `memory`: the processes were never started anew.
+    `layer`, `volume`: every file that had been written there, with its name, mode, owner, time and content. `memory`:
+    the processes were never started anew.
     """
 
     image: bool | None = None
@@ -167,7 +168,8 @@ class Effort:
 class Run:
     """One run of one cell. `run` is its place in the order of all runs, from 1; `repetition` counts from 1 in its cell.
 
-    Warm-ups are counted apart and belong in no statistics. `reason` says in one sentence why it failed. `predicted` is
+    Warm-ups are counted apart and belong in no statistics. `reason` says in one sentence why it failed. A run whose
+    scene could not be set, however often that was tried, is `impossible`: it says nothing of the method. `predicted` is
     what the plan had said (`Prediction.to_json`), empty where there was none.
     """
 

@@ -14,9 +14,12 @@ from transship.bench.own_pair import OwnPair
 from transship.bench.store import ResultFolder
 from transship.errors import UsageError
 from transship.lab.lab import remove_abandoned
-from transship.metrics.events import Recorder
+from transship.metrics.events import Event, Recorder
 
 Tell = Callable[[Progress | str], None]
+
+_LONG = ("root filesystem", "image")
+"""What a lab makes once on a machine, and takes a minute or more."""
 
 
 def shipped() -> dict[str, str]:
@@ -66,12 +69,19 @@ def _go_on(folder: ResultFolder, ends: Ends | None, tell: Tell) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):  # a move is undone and a lab taken down, as by Ctrl-C
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays nohup
             signal.signal(number, signal.default_int_handler)
-    if ends is None:
-        remove_abandoned(lab_name(folder.path))  # what a killed one left is in the way, also where nothing is to do
-    Experiment(folder, _opener(folder, ends), tell, own_hosts=ends is not None).run()
+    experiment = Experiment(folder, _opener(folder, ends, tell), tell, own_hosts=ends is not None)
+    with folder.locked() as lock:
+        if ends is None:  # what a killed one left is in the way, also where nothing is to do; its last move has ended
+            remove_abandoned(lab_name(folder.path))
+        experiment.run(lock)
 
 
-def _opener(folder: ResultFolder, ends: Ends | None) -> OpenPair:
+def _opener(folder: ResultFolder, ends: Ends | None, tell: Tell) -> OpenPair:
     if ends is not None:
-        return lambda _: OwnPair.connected(ends)
-    return lambda kind: LabPair.up(lab_name(folder.path), kind, Recorder())
+        return lambda _: OwnPair.connected(ends, folder)
+
+    def heard(event: Event) -> None:
+        if event.kind == "started" and event.phase in _LONG:
+            tell(f"{event.phase}: {event.detail}")
+
+    return lambda kind: LabPair.up(lab_name(folder.path), kind, Recorder([heard]))

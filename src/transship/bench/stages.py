@@ -12,19 +12,24 @@ STAGES: tuple[Stage, ...] = ("look", "prepare", "stop", "copy while down", "star
 """In the order of a move. `between` is what no phase covers."""
 
 _WORDS: dict[str, Stage] = {
-    **dict.fromkeys(("connect", "observe", "plan", "claim", "path"), "look"),
-    **dict.fromkeys(("fence", "stop", "freeze", "kill"), "stop"),
-    **dict.fromkeys(("release", "start", "restore", "open", "announce", "run"), "start"),
-    **dict.fromkeys(("healthy", "settle"), "prove"),
-    **dict.fromkeys(("retire", "remove"), "retire"),
+    **dict.fromkeys(("connect", "observe", "plan", "claim", "path", "task-orchestrate"), "look"),
+    **dict.fromkeys(("task-prepare",), "prepare"),
+    **dict.fromkeys(("fence", "stop", "freeze", "kill", "change", "task-stop", "task-wait"), "stop"),
+    **dict.fromkeys(("release", "start", "restore", "open", "announce", "run", "arrive", "task-start"), "start"),
+    **dict.fromkeys(("healthy", "settle", "monitor", "task-monitor"), "prove"),
+    **dict.fromkeys(("retire", "remove", "finish"), "retire"),
 }
-_STOPS = frozenset({"stop", "freeze"})
+STOPS = frozenset({"stop", "freeze", "task-stop"})
+"""With these the service is down."""
+
+SERVES = frozenset({"healthy", "task-start"})
+"""When these have ended it serves again."""
 
 
 def stages(run: Run) -> dict[Stage, float]:
     """The seconds of each stage; together the run's total time, where that was measured."""
     spent: dict[Stage, float] = dict.fromkeys(STAGES, 0.0)
-    stopped = min((each.start_s for each in run.phases if each.name in _STOPS), default=float("inf"))
+    stopped = min((each.start_s for each in run.phases if each.name in STOPS), default=float("inf"))
     for row, seconds in exclusive(run.phases):
         spent[_stage(row, stopped)] += seconds
     total = run.measures.total_s

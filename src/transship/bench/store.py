@@ -3,6 +3,7 @@
 matrix.toml          as it was given
 environments/*.json  each kind of hosts, by its digest
 runs/*.json          the results
+brought.json         images that hosts of one's own got for the experiment, while it has them there
 """
 
 import os
@@ -19,7 +20,7 @@ from transship.bench.sealed import ResultError, digest, seal, unseal
 from transship.errors import LabError
 from transship.lab.processes import ProcessId, wait_until
 
-MATRIX, RUNS, ENVIRONMENTS, LOCK = "matrix.toml", "runs", "environments", "lock"
+MATRIX, RUNS, ENVIRONMENTS, BROUGHT, LOCK = "matrix.toml", "runs", "environments", "brought.json", "lock"
 _DRAFT = ".part"
 
 _PATIENCE_S = 120.0
@@ -27,8 +28,15 @@ _PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """The names of images."""
+
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ResultFolder:
-    """An experiment's folder. Nothing in it is ever changed; a file is either not there or complete."""
+    """An experiment's folder. No result in it is ever changed; a file is either not there or complete."""
 
     path: Path
 
@@ -83,6 +91,19 @@ class ResultFolder:
         if name not in self.environments():
             self._keep(f"{ENVIRONMENTS}/{name[:12]}.json", seal(environment, "the environment"))
         return name
+
+    def brought(self) -> tuple[str, ...]:
+        """Images that the target lacked before the experiment. Raises `ResultError` for a file that was altered."""
+        file = self.path / BROUGHT
+        return unseal(Brought, file.read_bytes(), str(file)).images if file.exists() else ()
+
+    def note_brought(self, images: tuple[str, ...]) -> None:
+        """Remember what is to be removed from the target, also after this process was killed."""
+        file = self.path / BROUGHT
+        if images:
+            _write(file, seal(Brought(images), "what was brought"))
+        else:
+            file.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[IO[str]]:

@@ -42,18 +42,29 @@ number=0
 while [ "$number" -lt "$files" ]; do
     part="$folder/$((number / 500))"
     mkdir -p "$part"
+    odd="$part/$number"
     while [ "$number" -lt "$files" ]; do
         head -c "$((bytes / files))" /dev/urandom >"$part/$number"
         number=$((number + 1))
         [ "$((number % 500))" -ne 0 ] || break
     done
+    chown 1234:4321 "$odd"
+    chmod 4750 "$odd"
 done
 """
 _TELL_STATE = """
 cat /started
 cd "$1" 2>/dev/null || { echo absent; exit 0; }
-for part in */; do cat "$part"* 2>/dev/null; done | md5sum
+for part in */; do
+    [ -d "$part" ] || continue
+    stat -c '%n %F %a %u %g' "$part"
+    stat -c '%n %F %a %u %g %s %Y' "$part"*
+    cat "$part"*
+done | md5sum
 """
+
+
+_NGINX = "sed -i 's/^user .*/user root;/' /etc/nginx/nginx.conf && exec nginx -g 'daemon off;'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +82,11 @@ class Workload:
 
 WORKLOADS: Mapping[str, Workload] = {
     "busybox": Workload(("httpd", "-f", "-p", "80", "-h", "/www"), 80, "http"),
-    "nginx": Workload(("nginx", "-g", "daemon off;"), 80, "http"),
+    "nginx": Workload(("sh", "-c", _NGINX), 80, "http"),
     "python": Workload(("python3", "-m", "http.server", "80", "--directory", "/www"), 80, "http"),
-    "redis": Workload(("/usr/local/bin/entrypoint", "redis-server"), 6379, "tcp", "/data"),
+    "redis": Workload(
+        ("redis-server", "--bind", "0.0.0.0", "--protected-mode", "no", "--dir", "/data"), 6379, "tcp", "/data"
+    ),
     "postgres": Workload(
         ("/usr/local/bin/entrypoint", "postgres"),
         5432,
@@ -82,7 +95,10 @@ WORKLOADS: Mapping[str, Workload] = {
         {"PGDATA": "/var/lib/postgresql/data/cluster"},
     ),
 }
-"""The lab's images. Each has a shell and the tools that the scripts above call."""
+"""The lab's images. Each has a shell and the tools that the scripts above call.
+
+Where it can be, all of their processes are root's: where root lacks CAP_SYS_RESOURCE, CRIU dumps no others.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,9 @@ class FormatChoice(StrEnum):
 @bench_app.command()
 def run(
     context: typer.Context,
-    matrix: Annotated[str, typer.Argument(metavar="MATRIX", help="A TOML file, or one that ships: prototype, smoke.")],
+    matrix: Annotated[
+        str, typer.Argument(metavar="MATRIX", help="A TOML file, or one that ships: live, prototype, smoke.")
+    ],
     *,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="A new folder for the results.", file_okay=False)],
     source: From = "",
@@ -56,13 +58,14 @@ def run(
     """Make all runs of a matrix, each from a clean state, and store each result at once.
 
     Without --from and --to it makes throwaway hosts on this machine (transship lab), and removes them: that takes root.
-    A run that fails is a result too. Whatever ends this, transship bench resume goes on where it stopped.
+    A run that fails is a result too, and so is one whose scene cannot be set. Whatever ends this, transship bench
+    resume goes on where it stopped.
 
     Exit codes:
       0  every run has a result
       2  wrong words, or a wrong matrix
-      3  the folder is not empty, or a host cannot be used
-      7  the lab failed, or hosts could not be brought into a clean state
+      3  the folder is not empty, a host cannot be used, or these hosts can never make all runs
+      7  the lab failed
 
     """
     from transship.bench.run import begin, read_matrix  # noqa: PLC0415
@@ -77,8 +80,8 @@ def resume(context: typer.Context, folder: Folder, *, source: From = "", target:
     Exit codes:
       0  every run has a result
       2  wrong words
-      3  another process works there, a result was altered, or the place is not the same
-      7  the lab failed, or hosts could not be brought into a clean state
+      3  another process works there, a result was altered, the place is not the same, or these hosts can never make all
+      7  the lab failed
 
     """
     from transship.bench.run import resume as go_on  # noqa: PLC0415

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from transship.bench.figures.style import NothingToDrawError, figure_of, finish, grid, looks, panels, say_numbers
 from transship.bench.result import PhaseRow, Run
-from transship.bench.stages import STAGES, Stage, stages
+from transship.bench.stages import SERVES, STAGES, STOPS, Stage, stages
 from transship.bench.table import (
     Experiment,
     Workload,
@@ -101,7 +101,7 @@ def phase_waterfall(experiment: Experiment) -> Figure:
     of = next(iter(typical.values()))
     return finish(
         figure_of(axes[0]),
-        f"one run each of {Workload.of(of.cell).words()}; shaded: from stop to the end of healthy",
+        f"one run each of {Workload.of(of.cell).words()}; shaded: from the stop until it serves",
         legend=False,
     )
 
@@ -109,8 +109,8 @@ def phase_waterfall(experiment: Experiment) -> Figure:
 def _waterfall(ax: Axes, run: Run) -> None:
     phases = sorted(run.phases, key=lambda row: (row.start_s, -row.seconds))
     whole = max(row.start_s + row.seconds for row in phases)
-    stop = next((row.start_s for row in phases if row.name in {"stop", "freeze"}), None)
-    served = max((row.start_s + row.seconds for row in phases if row.name == "healthy"), default=whole)
+    stop = next((row.start_s for row in phases if row.name in STOPS), None)
+    served = max((row.start_s + row.seconds for row in phases if row.name in SERVES), default=whole)
     if stop is not None:
         ax.axvspan(stop, served, color="#f6d9c8", linewidth=0)
     for at, row in enumerate(phases):
