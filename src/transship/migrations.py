@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transship.engine import first_interrupt_only
-from transship.errors import HostError, NeedsRecoveryError, PreflightError, TransshipError, UsageError
+from transship.errors import HostError, NeedsRecoveryError, PreflightError, TransshipError, UnreachableError, UsageError
+from transship.forwarding.forwarder import Forwarder, start_forwarder, stop_forwarder
 from transship.hosts.base import Host
 from transship.hosts.keeper import Side
 from transship.hosts.open import open_host
@@ -18,6 +19,8 @@ from transship.journal.decision import NOTHING_TOLD, Decision, Told
 from transship.journal.recovery import explain
 from transship.journal.store import Entry, Journal
 from transship.metrics.events import Listener, Recorder
+from transship.observe.source import read_spec
+from transship.plan.forward_checks import forwarded_ports
 from transship.plan.record import End, Made, Record
 from transship.recover import Site, Sites, Situation, carry_out, look, site, stored_records
 
@@ -135,6 +138,61 @@ def recover(
     if failed:
         raise _together(failed, ended)
     return ended
+
+
+def forward(reach: Reach, migration: str, *, address: str = "") -> Forwarder:
+    """Leave a forwarder on the host that a container has moved away from, and return what it forwards.
+
+    One that is there already is replaced. `address` is the target's, as the source reaches it; by default the one by
+    which it is reached from here.
+
+    Raises:
+        UsageError: nothing is known of the migration.
+        PreflightError: it has not moved the container, or there is nothing to forward.
+        HostError: a host cannot be used.
+        StepError: the source, which may have been removed, is not there; a port is taken; or the target does not answer
+            it. Then there is no forwarder.
+
+    """
+    with _known(reach, migration) as (record, sites):
+        if record.outcome != "moved":
+            raise PreflightError(
+                f"migration {record.id} of {record.container} has not moved it, so nothing is to be forwarded",
+                hint=f"transship status {record.id} says what became of it",
+            )
+        source = _reached(sites, "source", record)
+        spec = read_spec(source.docker, source.docker.inspect_container(record.container_id))
+        ports = forwarded_ports(spec)
+        if not ports:
+            raise PreflightError(f"{record.container} publishes no port that could be forwarded")
+        to = address or _reached(sites, "target", record).network_address
+        forwarder = Forwarder(record.id, record.retired_name.replace(".moved-to.", ".forwarded-to."), ports, to)
+        start_forwarder(source, forwarder)
+        return forwarder
+
+
+def stop_forwarding(reach: Reach, migration: str) -> bool:
+    """Remove the forwarder of a migration, and return whether there was one. Raises `UsageError` and `HostError`."""
+    with _known(reach, migration) as (record, sites):
+        return stop_forwarder(_reached(sites, "source", record).docker, record.id)
+
+
+@contextmanager
+def _known(reach: Reach, migration: str) -> Iterator[tuple[Record, Sites]]:
+    """A migration, and its hosts as far as they can be reached."""
+    with Journal.open(reach.state) as journal, _connections(reach) as hosts:
+        (record,) = _records(journal, hosts, migration)
+        yield record, hosts.sites(record)
+
+
+def _reached(sites: Sites, side: Side, record: Record) -> Host:
+    """One host of a migration. Raises `UnreachableError` where it cannot be used."""
+    found = sites[side]
+    if found.host is None:
+        raise UnreachableError(
+            f"the {side} of migration {record.id} cannot be used: {found.why}", hint="--host HOST says where it is"
+        )
+    return found.host
 
 
 def _together(failed: Sequence[TransshipError], ended: Sequence[Situation]) -> TransshipError:

@@ -7,6 +7,7 @@ import typer
 
 from transship import __version__
 from transship.cli.bench import bench_app
+from transship.cli.forward import forward_command
 from transship.cli.hosts import hosts_app
 from transship.cli.lab import lab_app
 from transship.cli.migrations import abort_command, history_command, recover_command, status_command
@@ -53,6 +54,7 @@ app.command("status")(status_command)
 app.command("history")(history_command)
 app.command("recover")(recover_command)
 app.command("abort")(abort_command)
+app.command("forward")(forward_command)
 app.add_typer(hosts_app, name="hosts")
 app.add_typer(lab_app, name="lab")
 app.add_typer(swarm_app, name="swarm")

@@ -129,6 +129,14 @@ class MoveWords:
             help="live: the processes go on before their memory has come; losing a host until it has loses them.",
         ),
     ] = False
+    forward: Annotated[
+        bool,
+        typer.Option(
+            "--forward",
+            help="Leave a forwarder on the source's published ports, so that old addresses keep working until "
+            "transship forward ID --stop.",
+        ),
+    ] = False
     path: Annotated[PathChoice, typer.Option(help=PATH)] = PathChoice.RELAY
     verify: Annotated[VerifyChoice, typer.Option(help="meta: owners, modes, sizes; full: contents as well.")] = (
         VerifyChoice.META
@@ -175,6 +183,7 @@ class MoveWords:
             path=self.path.value,
             prefer=self.prefer.value,
             post_copy=self.post_copy,
+            forward=self.forward,
         )
 
 

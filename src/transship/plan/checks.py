@@ -8,6 +8,7 @@ from transship.plan.copied import ALWAYS_THERE
 from transship.plan.daemon_checks import DAEMON_RULES
 from transship.plan.device_checks import DEVICE_RULES
 from transship.plan.findings import Finding
+from transship.plan.forward_checks import FORWARD_RULES
 from transship.plan.limit_checks import LIMIT_RULES
 from transship.plan.loss_checks import LOSS_RULES
 from transship.plan.network_checks import NETWORK_RULES
@@ -157,6 +158,7 @@ RULES: tuple[Rule, ...] = (
     name_is_free,
     *PORT_RULES,
     *NETWORK_RULES,
+    *FORWARD_RULES,
     *DEVICE_RULES,
     *LIMIT_RULES,
     *SECURITY_RULES,

@@ -19,6 +19,7 @@ class MoveOptions:
     the move, `copy` takes its files along, `expect` takes the path to be on the target already, `skip` leaves the mount
     out. `without_volumes` says that empty volumes are wanted. `verify` is `meta` (owners, modes, sizes) or `full`
     (contents too). `health_timeout_s` limits the wait for the container to serve on the target.
+    `forward` leaves a forwarder on the source, which carries what comes to its published ports to the target.
     `prefer` says what `auto` chooses by: the shortest interruption, the shortest time in all, the fewest bytes, or the
     strategy that asks least of the hosts.
 
@@ -49,6 +50,7 @@ class MoveOptions:
     path: PathName = "relay"
     prefer: Preference = "downtime"
     post_copy: bool = False
+    forward: bool = False
 
     def __post_init__(self) -> None:
         if self.post_copy and self.strategy != "live":

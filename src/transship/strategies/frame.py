@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 from transship.creation import CreateNetwork, CreateVolume
+from transship.forwarding.forwarder import Forward
 from transship.hosts.base import Json
 from transship.lifecycle import (
     Fence,
@@ -16,6 +17,7 @@ from transship.lifecycle import (
     StartTarget,
     StopSource,
 )
+from transship.plan.forward_checks import forwarded_ports
 from transship.plan.network_checks import overlapping
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
@@ -84,13 +86,22 @@ def _restart_policy(seen: Observation) -> Json:
 
 
 def retiring(seen: Observation, options: MoveOptions, migration: str) -> tuple[Step, ...]:
-    """Kill the source if it was frozen. Rename it so that its name tells where it went, or remove it."""
-    retire = Retire(seen.state.container_id, retired_name(seen, migration), options.source)
-    return (KillSource(seen.state.container_id), retire) if options.freeze and seen.state.running else (retire,)
+    """Kill the source if it was frozen. Rename it so that its name tells where it went, or remove it.
+
+    Then, where that is wanted, a forwarder takes its ports.
+    """
+    source, name = seen.state.container_id, retired_name(seen, migration)
+    kill = (KillSource(source),) if options.freeze and seen.state.running else ()
+    forwarder = Forward(_elsewhere(seen, "forwarded-to", migration), forwarded_ports(seen.spec))
+    return (*kill, Retire(source, name, options.source), *((forwarder,) if options.forward else ()))
 
 
 def retired_name(seen: Observation, migration: str) -> str:
     """What the source is called when it has moved: its name tells where to."""
+    return _elsewhere(seen, "moved-to", migration)
+
+
+def _elsewhere(seen: Observation, how: str, migration: str) -> str:
     where = re.sub(r"[^a-zA-Z0-9]+", "-", seen.target_name.rpartition("@")[2].removeprefix("ssh://")).strip("-")
-    suffix = f".moved-to.{where[:40]}.{migration}"
+    suffix = f".{how}.{where[:40]}.{migration}"
     return seen.spec.name[: CONTAINER_NAME_LIMIT - len(suffix)] + suffix
