@@ -8,11 +8,11 @@ from tests.plan.observed import SPEC
 from tests.swarm.told import H1, H2, H3, host_seen, node, route, seen, service, task
 from transship.errors import PreflightError
 from transship.swarm.checks import check
-from transship.swarm.model import Service
+from transship.swarm.model import Node, Service
 from transship.swarm.options import SwarmOptions
-from transship.swarm.record import CLAIM
+from transship.swarm.record import CLAIM, DRAINED
 from transship.swarm.route import find_route
-from transship.swarm.seen import SwarmSeen
+from transship.swarm.seen import HostSeen, SwarmSeen
 
 ALWAYS = {"update-settings", "drain-order", "image-asked"}
 PLAIN = SwarmOptions()
@@ -34,6 +34,15 @@ def codes(swarm: SwarmSeen, options: SwarmOptions | None = None) -> dict[str, st
 
 def test_nothing_is_found_in_the_way_of_a_plain_service() -> None:
     assert codes(seen()) == {}
+
+
+def healthy() -> HostSeen:
+    return host_seen(image=replace(SPEC.image, config={"Healthcheck": {"Test": ["CMD", "true"]}}))
+
+
+def with_source(volume: dict[str, Any], **here: Any) -> SwarmSeen:
+    known = host_seen(volumes={"data": volume}, **here)
+    return seen(service(**VOLUME), hosts={H2.id: known, H3.id: host_seen()})
 
 
 def with_hosts(**there: Any) -> SwarmSeen:
@@ -94,8 +103,43 @@ CASES: list[tuple[Callable[[], SwarmSeen], SwarmOptions, dict[str, str]]] = [
     (lambda: mounting(Type="tmpfs", Target="/t"), PLAIN, {"tmpfs-mount": "note"}),
     (lambda: mounting(Type="volume", Source="n", Target="/n", VolumeOptions=NFS), PLAIN, {"remote-volume": "note"}),
     (lambda: mounting(Type="bind", Source="/srv", Target="/srv"), FIRST,
-     {"bind-mount": "error", "start-first-data": "error"}),
-    (lambda: seen(service()), FIRST, {"two-at-once": "note"}),
+     {"bind-mount": "error", "start-first-data": "error", "no-health-check": "note"}),
+    (lambda: seen(service()), FIRST, {"two-at-once": "note", "no-health-check": "note"}),
+    (lambda: seen(service(container={"Healthcheck": {"Test": ["CMD", "true"]}})), FIRST, {"two-at-once": "note"}),
+    (lambda: seen(service(container={"Healthcheck": {"Test": ["NONE"]}}), hosts={H2.id: healthy()}), FIRST,
+     {"two-at-once": "note", "no-health-check": "note"}),
+    (lambda: seen(hosts={H2.id: healthy()}), FIRST, {"two-at-once": "note"}),
+    (lambda: seen(service(UpdateConfig={"Order": "start-first"})), PLAIN, {"no-health-check": "note"}),
+    (lambda: seen(service(constraints=("node.hostname==h2",))), DRAIN,
+     {"constraint": "error", "drain-anywhere": "error"}),
+    (lambda: seen(service(template={"Placement": {"MaxReplicas": 1}}, replicas=2),
+                  tasks=(task("a", "h2"), task("b", "h3"))), PLAIN, {"max-replicas": "error"}),
+    (lambda: seen(service(replicas=2, **HOST_PORT), tasks=(task("a", "h2"), task("b", "h3"))), PLAIN,
+     {"port-exclusive": "error"}),
+    (lambda: seen(service(replicas=2, **VOLUME), tasks=(task("a", "h2"), task("b", "h3"))), PLAIN,
+     {"volume-many": "error"}),
+    (lambda: mounting(Type="bind", Source="/srv", Target="/srv"),
+     SwarmOptions(method="drain"), {"bind-mount": "error", "drain-anywhere": "error"}),
+    (lambda: seen(service(container={"Mounts": [{"Type": "bind", "Source": "/srv", "Target": "/srv"}]}),
+                  hosts={H3.id: host_seen(lacking=("/srv",))}), SwarmOptions(binds="expect"),
+     {"bind-missing": "error"}),
+    (with_hosts, SwarmOptions(unpin=True), {"unpin-data": "error"}),
+    (lambda: replace(with_hosts(), service=service(constraints=("node.hostname!=h1", "node.id!=h2-id"), **VOLUME)),
+     SwarmOptions(unpin=True), {}),
+    (lambda: with_source({"Driver": "local", "Options": {"type": "nfs"}}), PLAIN, {"remote-volume": "note"}),
+    (lambda: with_source({"Driver": "plugin"}), PLAIN, {"remote-volume": "note"}),
+    (lambda: with_source({"Driver": "local", "Options": {"type": "none", "o": "bind", "device": "/srv"}}), PLAIN,
+     {"bind-mount": "error"}),
+    (lambda: seen(mounting(Type="volume", Source="data", Target="/n", VolumeOptions=NFS).service,
+                  hosts={H2.id: host_seen(volumes={"data": {"Driver": "local"}}), H3.id: host_seen()}), PLAIN, {}),
+    (lambda: with_hosts(volumes={"data": {"Driver": "plugin"}}, sizes={"data": 0}), PLAIN,
+     {"volume-differs": "error"}),
+    (lambda: with_source({}, users={"data": ("db",)}), PLAIN, {"shared-volume": "error"}),
+    (lambda: seen(service(container={"Image": "web:1@sha256:a"}),
+                  hosts={H2.id: host_seen(image=SPEC.image),
+                         H3.id: host_seen(image=replace(SPEC.image, diff_ids=("sha256:b",)))}), PLAIN, {}),
+    (lambda: seen(service(constraints=("node.role==worker",)), target=H3,
+                  nodes=(H1, node("h2", **{DRAINED: "x"}), H3)), DRAIN, {"node-drained": "error"}),
     (lambda: seen(service()), DRAIN, {"drain-anywhere": "error"}),
     (lambda: seen(service(constraints=("node.role==worker",))), DRAIN, {}),
     (lambda: spread("h2", "h2", "h1"), PLAIN, {"spread": "error"}),
@@ -112,6 +156,8 @@ def test_a_drain_names_every_service_that_it_touches() -> None:
     others: tuple[dict[str, Any], ...] = (
         {"name": "everywhere", "Mode": {"Global": {}}},
         {"name": "database", **VOLUME},
+        {"name": "folder", "container": {"Mounts": [{"Type": "bind", "Source": "/srv", "Target": "/srv"}]}},
+        {"name": "kept", "constraints": ("node.hostname==h2",), **VOLUME},
         {"name": "stuck", "constraints": ("node.hostname==h2",)},
         {"name": "free"},
         {"name": "elsewhere"},
@@ -125,9 +171,41 @@ def test_a_drain_names_every_service_that_it_touches() -> None:
     assert found == {
         "everywhere": "drain-global",
         "database": "drain-volume",
+        "folder": "drain-bind",
+        "kept": "drain-stops",
         "stuck": "drain-stops",
         "free": "drain-moves",
     }
+
+
+def said(swarm: SwarmSeen, options: SwarmOptions, code: str) -> str:
+    (found,) = (each.message for each in check(swarm, route(swarm), options) if each.code == code)
+    return found
+
+
+def test_how_swarm_would_roll_back_is_shown_where_it_would() -> None:
+    config = {"Parallelism": 2, "Order": "start-first", "Monitor": 9_000_000_000, "FailureAction": "pause"}
+    told = service(UpdateConfig={"Parallelism": 1, "FailureAction": "rollback"}, RollbackConfig=config)
+    words = said(seen(told), PLAIN, "update-settings")
+    assert "on failure rollback (start-first, 2 at a time, watched for 9 s, on failure pause)" in words
+    assert "start-first" not in said(seen(service(RollbackConfig=config)), PLAIN, "update-settings")
+
+
+def test_a_service_that_is_scaled_for_its_data_heeds_no_update_settings_and_that_is_said() -> None:
+    words = said(with_hosts(), SwarmOptions(fast=True), "update-settings")
+    assert "scaled to zero" in words
+    assert "--fast changes nothing" in words
+
+
+def test_a_node_that_has_just_joined_and_tells_nothing_can_be_read() -> None:
+    fresh = Node.read({"ID": "x", "Version": {"Index": 1}, "Spec": {"Role": "worker", "Availability": "active"}})
+    assert (fresh.name, fresh.state, fresh.takes_tasks) == ("x", "unknown", False)
+
+
+def test_an_update_may_take_as_long_as_its_settings_say() -> None:
+    told = service(container={"StopGracePeriod": 60 * 10**9}, UpdateConfig={"Parallelism": 2, "Delay": 30 * 10**9})
+    assert told.rollout_s(5, 100.0) == 3 * (60 + 30 + 100)
+    assert service(UpdateConfig={"Parallelism": 0}).rollout_s(5, 100.0) == 110
 
 
 def refusal(swarm: SwarmSeen, options: SwarmOptions | None = None) -> str:

@@ -10,6 +10,7 @@ from transship.swarm.options import SwarmOptions
 from transship.swarm.plan import ServicePlan, plan_move
 from transship.swarm.recovery import ServiceSeen, decide
 from transship.swarm.result import ServiceResult
+from transship.swarm.route import find_route
 from transship.swarm.timeline import Span
 
 
@@ -40,7 +41,7 @@ def test_a_move_is_a_sentence_and_where_the_time_went() -> None:
 
 def test_a_plan_is_its_steps_in_order_and_the_findings() -> None:
     swarm = seen()
-    made = plan_move(swarm, SwarmOptions())
+    made = plan_move(swarm, find_route(swarm, SwarmOptions()), SwarmOptions())
     assert made == ServicePlan(swarm, made.route, made.options, check(swarm, made.route, made.options), made.steps)
     assert (made.route.source, made.route.target) == (H2, H3)
     out, text = screen()

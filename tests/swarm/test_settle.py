@@ -12,9 +12,11 @@ from transship.swarm.change import claim, claimed_by, edit_node, edit_service, i
 from transship.swarm.edits import before, constrained, drained, hurried, labelled, scaled
 from transship.swarm.fake import FakeSwarm
 from transship.swarm.model import Node, Service
+from transship.swarm.pins import Pins
 from transship.swarm.record import CLAIM, DRAINED, PIN, ServiceMove
 from transship.swarm.settle import finish, go_back, is_at
-from transship.swarm.watch import Goal, Watch
+from transship.swarm.watch import Goal, Watch, tasks_of
+from transship.undo import Patience
 
 NODES = {"h1": "h1-id", "h2": "h2-id", "h3": "h3-id"}
 HOME = Goal(1, frozenset({"h2-id"}))
@@ -32,7 +34,7 @@ def begun(swarm: FakeSwarm, *constraints: str, **more: Any) -> tuple[ServiceMove
     service = Service.read(swarm.service(swarm.create_service(told)))
     words = {"pins": (*constraints, "node.id==h3-id"), **more}
     made = record(service=service.id, before=before(service), **words)
-    claim(swarm, made, service)
+    claim(swarm, made, service, Patience())
     return made, told
 
 
@@ -44,7 +46,7 @@ def test_a_service_is_claimed_once(swarm: FakeSwarm) -> None:
     told = service_told(constraints=("node.id==h2-id",))["Spec"]
     service = Service.read(swarm.service(swarm.create_service(told)))
     first = record(service=service.id, before=before(service))
-    claim(swarm, first, service)
+    claim(swarm, first, service, Patience())
     claimed = Service.read(swarm.service(service.id))
     holder = claimed_by(claimed)
     assert holder is not None
@@ -52,7 +54,7 @@ def test_a_service_is_claimed_once(swarm: FakeSwarm) -> None:
     assert "somebody@" not in claimed.labels[CLAIM], "every user of the swarm can read labels"
     assert "root@" not in claimed.labels[CLAIM]
     with pytest.raises(LockedError):
-        claim(swarm, record(id="other", service=service.id), service)
+        claim(swarm, record(id="other", service=service.id), service, Patience())
     with pytest.raises(EndedError):
         edit_service(swarm, record(id="other", service=service.id), lambda spec: spec)
 
@@ -79,7 +81,8 @@ def test_an_arrived_service_keeps_its_pin_and_nothing_else_of_the_move(swarm: Fa
     moved(swarm, made)
     finish(swarm, made)
     spec = swarm.service(made.service)["Spec"]
-    assert spec == labelled(constrained(told, made.pins), PIN, '["node.id==h3-id"]')
+    assert Pins.of(spec["Labels"]) == Pins(("node.id==h3-id",), ("node.id==h2-id",))
+    assert labelled(spec, PIN, None) == constrained(told, made.pins)
     assert is_at(swarm, made, AWAY)
 
 
@@ -93,7 +96,7 @@ def test_an_unpinned_service_keeps_nothing_and_stays(swarm: FakeSwarm) -> None:
 
 @pytest.mark.parametrize("stage", ["claimed", "scaled", "changed"])
 def test_a_service_is_led_back_from_anywhere(swarm: FakeSwarm, stage: str) -> None:
-    made, told = begun(swarm)
+    made, told = begun(swarm, stage="claimed" if stage == "claimed" else "changed")
     if stage == "scaled":
         edit_service(swarm, made, partial(scaled, replicas=0))
     if stage == "changed":
@@ -107,7 +110,7 @@ def test_a_service_is_led_back_from_anywhere(swarm: FakeSwarm, stage: str) -> No
 
 def test_a_drained_node_is_given_back_at_either_end(swarm: FakeSwarm) -> None:
     for end in (finish, partial(go_back, timeout_s=5.0)):
-        made, _ = begun(swarm, method="drain", pins=())
+        made, _ = begun(swarm, method="drain", pins=(), stage="changed")
         edit_node(swarm, "h2-id", partial(drained, move=made.id))
         assert is_drained_by(swarm, made)
         end(swarm, made)
@@ -116,7 +119,7 @@ def test_a_drained_node_is_given_back_at_either_end(swarm: FakeSwarm) -> None:
 
 
 def test_a_manager_that_is_gone_for_a_moment_is_waited_for(swarm: FakeSwarm) -> None:
-    made, told = begun(swarm)
+    made, told = begun(swarm, stage="changed")
     moved(swarm, made)
     swarm.errors = [DockerDownError("it restarts") for _ in range(3)]
     go_back(swarm, made, 5.0)
@@ -127,7 +130,7 @@ def test_a_manager_that_is_gone_for_a_moment_is_waited_for(swarm: FakeSwarm) -> 
 def test_an_end_whose_last_answer_was_lost_is_an_end(
     swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch, end: Callable[[FakeSwarm, ServiceMove], None]
 ) -> None:
-    made, _ = begun(swarm)
+    made, _ = begun(swarm, stage="changed")
     moved(swarm, made)
     update = swarm.update_service
 
@@ -143,7 +146,7 @@ def test_an_end_whose_last_answer_was_lost_is_an_end(
 
 def test_a_manager_that_is_gone_says_nothing_of_the_service(swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch) -> None:
     made, _ = begun(swarm)
-    watch = Watch(swarm, made.service, frozenset(each["ID"] for each in swarm.tasks()))
+    watch = Watch(swarm, made.service, tasks_of(swarm, made.service))
     silent, ask = [DockerDownError("it restarts") for _ in range(3)], swarm.tasks
 
     def tasks(service: str = "") -> list[dict[str, Any]]:
@@ -160,12 +163,12 @@ def test_a_manager_that_is_gone_says_nothing_of_the_service(swarm: FakeSwarm, mo
 
 def test_a_task_that_fails_or_finds_no_node_is_told(swarm: FakeSwarm) -> None:
     made, _ = begun(swarm)
-    known = frozenset(each["ID"] for each in swarm.tasks())
+    known = tasks_of(swarm, made.service)
     swarm.failing = {"h3-id"}
     moved(swarm, made)
     with pytest.raises(UnhealthyError, match="failed on its new node"):
         Watch(swarm, made.service, known).arrive(AWAY, 30.0)
     edit_service(swarm, made, lambda spec: constrained(spec, ["node.id==h9-id"]))
-    known = frozenset(each["ID"] for each in swarm.tasks() if each["Status"]["State"] != "pending")
+    known = [each for each in tasks_of(swarm, made.service) if each.state != "pending"]
     with pytest.raises(UnhealthyError, match="finds no node"):
         Watch(swarm, made.service, known).arrive(AWAY, 30.0)

@@ -56,12 +56,18 @@ def test_data_between_stop_and_start_belongs_to_neither() -> None:
     assert parts["orchestrate"] == pytest.approx((6.0, 0.1))
 
 
-def test_sightings_keep_the_first_of_each_state_and_what_came_after_the_begin() -> None:
-    sightings = Sightings(["t1"])
+def test_sightings_keep_the_first_of_each_state_and_what_is_new() -> None:
+    sightings = Sightings([task("t0", "h2", state="failed"), task("t1", "h2")])
     for _ in range(2):
-        sightings.note([task("t1", "h2"), task("t2", "h3", state="preparing")])
-    assert [(each.task, each.state, each.old) for each in sightings.since(0.0)] == [
+        sightings.note([task("t0", "h2", state="failed"), task("t1", "h2"), task("t2", "h3", state="preparing")])
+    sightings.note([task("t1", "h2", state="shutdown")])
+    assert [(each.task, each.state, each.old) for each in sightings.seen] == [
         ("t2", "preparing", False),
-        ("t1", "running", True),
+        ("t1", "shutdown", True),
     ]
-    assert sightings.since(1e12) == ()
+
+
+def test_a_node_whose_clock_is_slow_is_seen_all_the_same() -> None:
+    sightings = Sightings([task("t1", "h2")])
+    sightings.note([task("t2", "h3", state="running", Timestamp="2020-01-01T00:00:00Z")])
+    assert [each.state for each in sightings.seen] == ["running"]

@@ -68,12 +68,14 @@ H1, H2, H3 = node("h1", role="manager"), node("h2"), node("h3")
 def seen(*services: Service, tasks: tuple[Task, ...] = (), target: Node = H3, **more: Any) -> SwarmSeen:
     own = services or (service(),)
     running = tasks or (task("t1", "h2"),)
-    return SwarmSeen("local", (H1, H2, H3), own, running, own[0], target, more.get("hosts", {}))
+    nodes = more.get("nodes", (H1, H2, H3))
+    return SwarmSeen("local", nodes, own, running, own[0], target, more.get("hosts", {}))
 
 
 def route(swarm: SwarmSeen, source: Node = H2) -> Route:
     tasks = tuple(each for each in swarm.own_tasks if each.node == source.id)
     staying = [swarm.node(each.node) for each in swarm.own_tasks if each not in tasks]
+    source = swarm.node(source.id)
     return Route(source, swarm.target, tasks, (source, *staying), (swarm.target, *staying))
 
 

@@ -1,10 +1,10 @@
 """What a Python user imports to move services, and what the command line calls."""
 
 import json
-from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
+from transship.engine import Interrupts, first_interrupt_only
 from transship.errors import (
     NeedsRecoveryError,
     PreflightError,
@@ -18,6 +18,8 @@ from transship.metrics.downtime import Prober
 from transship.metrics.events import Listener, Recorder
 from transship.plan.findings import Agreement, errors, no_warnings
 from transship.swarm.adopt import adopt as adopt_container
+from transship.swarm.base import Swarm
+from transship.swarm.constraints import free_to_leave
 from transship.swarm.edits import constrained, labelled
 from transship.swarm.exchange import Exchange, Exchanged
 from transship.swarm.journal import SwarmJournal
@@ -25,7 +27,8 @@ from transship.swarm.model import Node, Service, Task
 from transship.swarm.move import ServiceMoving
 from transship.swarm.observe import find_service, require_known, require_manager, require_node, see_host, see_swarm
 from transship.swarm.options import SwarmOptions
-from transship.swarm.plan import ServicePlan, new_record, plan_move, volumes_of
+from transship.swarm.pins import Pins
+from transship.swarm.plan import ServicePlan, new_record, plan_move
 from transship.swarm.reach import Connections, Reach, connections
 from transship.swarm.record import CLAIM, PIN
 from transship.swarm.release import releasable
@@ -73,13 +76,16 @@ def move(
     Where the service was seen, the error's `result` is the `ServiceResult`.
 
     """
-    try:
-        return _move(journey, options or SwarmOptions(), agreed, _recorder(listener))
-    except KeyboardInterrupt as error:  # later ones are heeded while it moves
-        raise RefusedError("interrupted; nothing was touched") from error
+    with first_interrupt_only() as interrupts:
+        try:
+            return _move(journey, options or SwarmOptions(), agreed, _recorder(listener), interrupts)
+        except KeyboardInterrupt as error:  # once the service is claimed, moving it deals with that
+            raise RefusedError("interrupted; nothing was touched") from error
 
 
-def _move(journey: ServiceJourney, options: SwarmOptions, agreed: Agreement, recorder: Recorder) -> ServiceResult:
+def _move(
+    journey: ServiceJourney, options: SwarmOptions, agreed: Agreement, recorder: Recorder, interrupts: Interrupts
+) -> ServiceResult:
     with SwarmJournal.open(journey.reach.state) as journal, connections(journey.reach) as connected:
         with recorder.phase("observe", "the swarm and both nodes"):
             made, hosts = _planned(journey, options, connected)
@@ -88,7 +94,7 @@ def _move(journey: ServiceJourney, options: SwarmOptions, agreed: Agreement, rec
         try:
             _refuse(made, agreed)
             with prober or nullcontext():
-                moving.run(agreed)
+                moving.run(agreed, interrupts)
         except TransshipError as error:
             error.result = _noted(_result(moving, prober, error), journal)
             raise
@@ -98,7 +104,8 @@ def _move(journey: ServiceJourney, options: SwarmOptions, agreed: Agreement, rec
 def unpin(service: str, reach: Reach) -> tuple[str, ...]:
     """Take away the constraints that moves have left on a service, and return them. No task is restarted.
 
-    Raises `RefusedError` where there are none, or a move of it is under way.
+    Those that they replaced come back, if the service runs where these want it. Raises `RefusedError` where there are
+    none, a move of it is under way, or the service could start on another node, without its data.
     """
     with connections(reach) as connected:
         swarm = connected.swarm
@@ -106,12 +113,28 @@ def unpin(service: str, reach: Reach) -> tuple[str, ...]:
         found = find_service([Service.read(each) for each in swarm.services()], service, reach.manager)
         if CLAIM in found.labels:
             raise PreflightError(f"a move of {found.name} is under way, or was cut off", hint="transship status")
-        pins = _pins(found)
-        if not pins:
+        pins = Pins.of(found.labels)
+        if not pins.own:
             raise PreflightError(f"no move has left a constraint on {found.name}")
-        left = [each for each in found.constraints if each not in pins]
+        left = _unpinned(swarm, found, pins)
         swarm.update_service(found.id, found.version, labelled(constrained(found.spec, left), PIN, None))
-        return tuple(pins)
+        return pins.own
+
+
+def _unpinned(swarm: Swarm, service: Service, pins: Pins) -> tuple[str, ...]:
+    """The constraints that are left. Raises `PreflightError` where the service could start without its data then."""
+    nodes = [Node.read(each) for each in swarm.nodes()]
+    here = {task.node for task in map(Task.read, swarm.tasks(service.id)) if task.wanted}
+    where = [node for node in nodes if node.id in here]
+    left = pins.without(service.constraints, where)
+    data = [mount.source for mount in service.mounts if mount.stays_behind]
+    free = [each for node in where for each in free_to_leave(left, nodes, node)]
+    if data and free:
+        raise PreflightError(
+            f"without a constraint {service.name} could start on {free[0].name}, and leave its volume {data[0]}",
+            hint=f"docker service update --constraint-rm '{pins.own[0]}' {service.name} does so all the same",
+        )
+    return left
 
 
 def adopt(
@@ -153,14 +176,6 @@ def _recorder(listener: Listener | None) -> Recorder:
     return Recorder(listeners=[] if listener is None else [listener])
 
 
-def _pins(service: Service) -> Sequence[str]:
-    with suppress(ValueError):
-        told = json.loads(service.labels.get(PIN, "[]"))
-        if isinstance(told, list):
-            return [each for each in told if isinstance(each, str)]
-    return []
-
-
 def _planned(
     journey: ServiceJourney, options: SwarmOptions, connected: Connections
 ) -> tuple[ServicePlan, dict[str, Host]]:
@@ -170,9 +185,9 @@ def _planned(
         require_known(seen.nodes, journey.reach.at)
         route = find_route(seen, options)
         hosts = {}
-        if options.image == "send" or volumes_of(seen):
+        if options.image == "send" or seen.volumes_on(route.source):
             hosts = {node.id: connected.host(node) for node in (route.source, route.target)}
-        return plan_move(_with_hosts(seen, route, hosts), options), hosts
+        return plan_move(_with_hosts(seen, route, hosts), route, options), hosts
     except StepError as error:  # a daemon refused a question; nothing was asked to change
         raise PreflightError(str(error), hint=error.hint) from error
 

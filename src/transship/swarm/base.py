@@ -7,9 +7,10 @@ from transship.hosts.base import Json
 class Swarm(Protocol):
     """What a manager of a swarm is asked and told, in Docker's own documents.
 
-    Errors are those of `hosts.base.Docker`. A change names the version that it was made from; where somebody else has
-    changed the object since, it is refused with a `DockerError` ("update out of sequence") and nothing was changed.
-    After a lost answer nothing is known of the effect: ask. `ref` is a name or an id.
+    Errors are those of `hosts.base.Docker`; `DockerDownError` also while the managers have no leader. A change names
+    the version that it was made from; where somebody else has changed the object since, it is refused with a
+    `DockerError` ("update out of sequence") and nothing was changed. After a lost answer, and one without a leader,
+    nothing is known of the effect: ask. `ref` is a name or an id.
     """
 
     def info(self) -> Json:

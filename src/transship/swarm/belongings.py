@@ -31,6 +31,8 @@ from transship.transfer.trees import (
 from transship.undo import remove_volume
 
 _OF_SERVICE = "com.docker.swarm.service.id"
+_ASKS_WHO = "docker login"
+"""What the hint says of a registry that refuses a stranger."""
 _OVER = frozenset({"created", "exited", "dead"})
 
 
@@ -117,7 +119,8 @@ class Belongings:
     def bring_image(self, name: str) -> None:
         """Give the target what it lacks of the image, and its name, so that the node need not pull it.
 
-        Raises `TransferError` where what arrived is another image, or no registry tells the digest that Swarm knows.
+        Raises `TransferError` where what arrived is another image, or no registry tells the digest that Swarm knows. A
+        registry that wants to know who asks is left to the node: Swarm keeps the service's credentials to itself.
         """
         here, there = self._ends.here, self._ends.there
         if here.image is None:
@@ -137,6 +140,8 @@ class Belongings:
                 self._move.custody.save()
                 target.docker.pull(digest)
             except DockerError as error:
+                if _ASKS_WHO in error.hint:
+                    return
                 raise TransferError(
                     f"{target.name} has the layers of {name} now, but no registry tells it the digest: {error}",
                     hint="--image pull leaves it to the node; or name the image in the service without a digest",

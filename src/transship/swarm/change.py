@@ -4,23 +4,33 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from transship.codec import MalformedError, loads
-from transship.errors import DockerError, EndedError, LockedError
+from transship.errors import DockerError, EndedError, LockedError, NotFoundError
 from transship.hosts.base import Json
 from transship.swarm.base import Swarm
 from transship.swarm.edits import labelled
 from transship.swarm.model import Node, Service
 from transship.swarm.record import CLAIM, DRAINED, ServiceMove, from_text, to_label
+from transship.undo import Patience
 
 _TRIES = 20
 _STALE = "out of sequence"
 
 
-def claim(swarm: Swarm, record: ServiceMove, service: Service) -> None:
-    """Give the service the move's label, if nobody has changed it since it was seen.
+def claim(swarm: Swarm, record: ServiceMove, service: Service, patiently: Patience) -> Service:
+    """Give the service the move's label, if nobody has changed it since it was seen, and return it as it is then.
 
     Raises `LockedError` where somebody has: another move, or a person.
     """
-    mark(swarm, service, to_label(record))
+
+    def once() -> None:
+        try:
+            mark(swarm, service, to_label(record))
+        except LockedError:
+            if holder(Service.read(swarm.service(service.id))) != record.id:
+                raise  # else the answer to an earlier try was lost
+
+    patiently(once)
+    return patiently(lambda: Service.read(swarm.service(service.id)))
 
 
 def mark(swarm: Swarm, service: Service, text: str) -> None:
@@ -87,5 +97,8 @@ def edit_node(swarm: Swarm, node: str, edit: Callable[[Json], Json]) -> None:
 
 
 def is_drained_by(swarm: Swarm, record: ServiceMove) -> bool:
-    """Whether the source node is drained, and that by this move."""
-    return Node.read(swarm.node(record.source.node)).labels.get(DRAINED) == record.id
+    """Whether the source node is drained, and that by this move. One that is no longer in the swarm is not."""
+    try:
+        return Node.read(swarm.node(record.source.node)).labels.get(DRAINED) == record.id
+    except NotFoundError:
+        return False

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 
 from transship.plan.findings import Finding, Severity
-from transship.swarm.constraints import admits, is_pin
+from transship.swarm.constraints import admits, free_to_leave, is_pin, with_pins
 from transship.swarm.model import Mount, Node, Service
 from transship.swarm.options import SwarmOptions
+from transship.swarm.pins import Pins
 from transship.swarm.record import DRAINED
 from transship.swarm.seen import Route, SwarmSeen
 
@@ -23,7 +24,7 @@ def candidates(seen: SwarmSeen, service: Service, *, besides: Node) -> list[Node
         node
         for node in seen.nodes
         if node.id != besides.id
-        and (node.state, node.availability) == ("ready", "active")
+        and node.takes_tasks
         and all(admits(each, node) for each in service.constraints)
         and _fits(service, node)
     ]
@@ -48,7 +49,7 @@ def _under_way(seen: SwarmSeen, _route: Route, _options: SwarmOptions) -> Iterat
 
 def _target_node(seen: SwarmSeen, route: Route, _options: SwarmOptions) -> Iterator[Finding]:
     service, target = seen.service, route.target
-    if (target.state, target.availability) != ("ready", "active"):
+    if not target.takes_tasks:
         text = f"the node {target.name} takes no tasks: it is {target.state}, its availability is {target.availability}"
         yield Finding("error", "node-unavailable", text, f"docker node update --availability active {target.name}")
     if not _fits(service, target):
@@ -157,11 +158,11 @@ def _virtual_addresses(seen: SwarmSeen, route: Route, _options: SwarmOptions) ->
 
 
 def _mounts(seen: SwarmSeen, route: Route, options: SwarmOptions) -> Iterator[Finding]:
-    for mount in seen.service.mounts:
+    for mount in seen.mounts_on(route.source):
         if mount.stays_behind:
             yield from _volume(seen, route, options, mount)
-        elif mount.type == "bind":
-            yield from _bind(seen, route, options, mount)
+        elif mount.folder:
+            yield from _folder(seen, route, options, mount.folder)
         elif mount.type == "volume" and not mount.source:
             text = f"the nameless volume at {mount.target} is new and empty for every task: its data stays behind"
             yield Finding("warning", "volume-nameless", text, "give it a name: docker service update --mount-add")
@@ -197,23 +198,43 @@ def _volume(seen: SwarmSeen, route: Route, options: SwarmOptions, mount: Mount) 
     if users := there.users.get(name):
         text = f"{', '.join(users)} on {route.target.name} runs with a volume {name}"
         yield Finding("error", "volume-in-use", text, "stop it, or remove the volume there")
+    elif name in there.volumes and not all(
+        each.stays_behind for each in seen.mounts_on(route.target) if each.source == name
+    ):
+        text = f"the volume {name} of {route.target.name} is not on its own disk, as the one of {route.source.name} is"
+        yield Finding("error", "volume-differs", text, "remove the volume there, or give one of them another name")
     elif name in there.volumes and there.sizes.get(name) != 0:
         severity: Severity = "warning" if options.replace_data else "error"
         text = f"{route.target.name} has data in a volume {name} already"
         yield Finding(severity, "occupied-volume", text, "--replace-data overwrites it")
 
 
-def _bind(seen: SwarmSeen, route: Route, options: SwarmOptions, mount: Mount) -> Iterator[Finding]:
+def _folder(seen: SwarmSeen, route: Route, options: SwarmOptions, path: str) -> Iterator[Finding]:
     if options.binds == "fail":
-        text = f"{mount.source} is a folder of {route.source.name} itself, and what is in it does not follow"
+        text = f"{path} is a folder of {route.source.name} itself, and what is in it does not follow"
         yield Finding("error", "bind-mount", text, "--binds expect takes the one of the same name on the target")
-    elif route.target.id in seen.hosts and mount.source in seen.hosts[route.target.id].lacking:
+    elif route.target.id in seen.hosts and path in seen.hosts[route.target.id].lacking:
         yield Finding(
-            "error", "bind-missing", f"{route.target.name} has no {mount.source}, which Swarm would refuse", "make it"
+            "error", "bind-missing", f"{route.target.name} has no {path}, which Swarm would refuse", "make it"
         )
 
 
-def _start_first(seen: SwarmSeen, _route: Route, options: SwarmOptions) -> Iterator[Finding]:
+def _unpinned(seen: SwarmSeen, route: Route, options: SwarmOptions) -> Iterator[Finding]:
+    volumes = seen.volumes_on(route.source)
+    if not (options.unpin and volumes):
+        return
+    service = seen.service
+    now = with_pins(service.constraints, route.goal, seen.nodes)
+    left = Pins.of(service.labels).after(service.constraints, now).without(now, route.goal)
+    if free := free_to_leave(left, seen.nodes, route.target):
+        text = f"without a constraint {service.name} could start on {free[0].name}, and leave its volume {volumes[0]}"
+        yield Finding("error", "unpin-data", text, "leave --unpin away")
+
+
+def _start_first(seen: SwarmSeen, route: Route, options: SwarmOptions) -> Iterator[Finding]:
+    updated = options.method == "constraint" and not seen.volumes_on(route.source)
+    if updated and (options.start_first or seen.service.update.order == "start-first"):
+        yield from _health(seen, route)
     if not options.start_first:
         return
     data = [mount for mount in seen.service.mounts if mount.type in {"volume", "bind", "cluster"}]
@@ -225,21 +246,39 @@ def _start_first(seen: SwarmSeen, _route: Route, options: SwarmOptions) -> Itera
         yield Finding("note", "two-at-once", text)
 
 
-def _updates(seen: SwarmSeen, _route: Route, options: SwarmOptions) -> Iterator[Finding]:
+def _health(seen: SwarmSeen, route: Route) -> Iterator[Finding]:
+    here = seen.hosts.get(route.source.id)
+    of_image = here.image.config.get("Healthcheck") if here and here.image else None
+    told = seen.service.container.get("Healthcheck") or of_image or {}
+    if (told.get("Test") or ["NONE"])[0] == "NONE":
+        text = f"{seen.service.name} has no health check: Swarm ends the old task as soon as the new one's process runs"
+        yield Finding("note", "no-health-check", text, "docker service update --health-cmd says when it can serve")
+
+
+def _updates(seen: SwarmSeen, route: Route, options: SwarmOptions) -> Iterator[Finding]:
     if options.method == "drain":
         text = "a drain stops first and does not heed the update settings; the grace period is "
         yield Finding("note", "drain-order", f"{text}{seen.service.grace_s:g} s")
         return
     update = seen.service.update
+    if seen.volumes_on(route.source):
+        fast = ", and --fast changes nothing" if options.fast else ""
+        text = (
+            f"it is scaled to zero for its data, so that its update settings do not count{fast}; the grace period is "
+        )
+        yield Finding("note", "update-settings", f"{text}{seen.service.grace_s:g} s")
+        return
     changed = [word for word, is_set in (("--fast", options.fast), ("--start-first", options.start_first)) if is_set]
     but = f"; {' and '.join(changed)} change that for this update only" if changed else ""
-    text = f"Swarm updates it {update.describe()}; the grace period is {seen.service.grace_s:g} s{but}"
+    back = f" ({seen.service.rollback.describe()})" if update.on_failure == "rollback" else ""
+    text = f"Swarm updates it {update.describe()}{back}; the grace period is {seen.service.grace_s:g} s{but}"
     yield Finding("note", "update-settings", text)
 
 
 def _image(seen: SwarmSeen, route: Route, options: SwarmOptions) -> Iterator[Finding]:
     here, there = (seen.hosts.get(node.id) for node in (route.source, route.target))
-    if here and there and here.image and there.image and here.image.diff_ids != there.image.diff_ids:
+    by_name = "@" not in seen.service.image  # a digest is the same image anywhere, though of another platform's layers
+    if by_name and here and there and here.image and there.image and here.image.diff_ids != there.image.diff_ids:
         text = f"{seen.service.image} is another image on {route.target.name} than the one that runs"
         yield Finding(
             "warning",
@@ -251,7 +290,7 @@ def _image(seen: SwarmSeen, route: Route, options: SwarmOptions) -> Iterator[Fin
         if there is None or there.image is None:
             text = f"{route.target.name} pulls the image while it prepares the task; a task that fails to goes back"
             yield Finding("note", "image-pulled", text)
-    elif "@" not in seen.service.image and there is not None:
+    elif by_name and there is not None:
         text = (
             f"{seen.service.image} is a name without a digest: {route.target.name} asks its registry for a newer one "
             "before it starts, also where the image is there"
@@ -273,26 +312,30 @@ def _drain(seen: SwarmSeen, route: Route, options: SwarmOptions) -> Iterator[Fin
         yield Finding("error", "drain-anywhere", text, f"--method constraint brings it to {route.target.name}")
     for other in seen.services:
         if other.id != seen.service.id and any(task.node == source.id for task in seen.tasks_of(other)):
-            yield _touched(seen, other, source)
+            yield _touched(seen, other, source, binds=options.binds)
 
 
-def _touched(seen: SwarmSeen, other: Service, source: Node) -> Finding:
+def _touched(seen: SwarmSeen, other: Service, source: Node, *, binds: str) -> Finding:
     """What becomes of another service when its node is drained."""
     if other.mode.startswith("Global"):
         text = f"{other.name} runs on every node: its task on {source.name} stops until the node is back"
         return Finding("warning", "drain-global", text)
-    if data := [mount.source for mount in other.mounts if mount.stays_behind]:
-        text = f"{other.name} would leave {source.name}, too, and begin elsewhere without its volume {data[0]}"
-        return Finding("error", "drain-volume", text, "move that first, or take --method constraint")
     if not candidates(seen, other, besides=source):
         text = f"{other.name} can run nowhere else: it stops until {source.name} is back"
         return Finding("warning", "drain-stops", text)
+    if data := [mount.source for mount in other.mounts if mount.stays_behind]:
+        text = f"{other.name} would leave {source.name}, too, and begin elsewhere without its volume {data[0]}"
+        return Finding("error", "drain-volume", text, "move that first, or take --method constraint")
+    folders = [mount.folder for mount in other.mounts if mount.folder]
+    if folders and binds == "fail":
+        text = f"{other.name} would leave {source.name}, too, and begin elsewhere with what {folders[0]} is there"
+        return Finding("error", "drain-bind", text, "--binds expect takes such paths to be on every node")
     return Finding(
         "warning", "drain-moves", f"{other.name} leaves {source.name}, too, and does not come back by itself"
     )
 
 
 _RULES: tuple[Callable[[SwarmSeen, Route, SwarmOptions], Iterator[Finding]], ...] = (
-    _under_way, _target_node, _pins, _spread, _room, _ports, _virtual_addresses, _mounts, _start_first, _updates,
-    _image, _drain,
+    _under_way, _target_node, _pins, _spread, _room, _ports, _virtual_addresses, _mounts, _unpinned, _start_first,
+    _updates, _image, _drain,
 )  # fmt: skip

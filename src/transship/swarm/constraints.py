@@ -53,3 +53,9 @@ def with_pins(constraints: Iterable[str], allowed: Sequence[Node], nodes: Sequen
     """The constraints with pins to the `allowed` nodes, instead of those pins that exclude one of these."""
     kept = (each for each in constraints if not is_pin(each) or all(admits(each, node) for node in allowed))
     return tuple(dict.fromkeys((*kept, *only_on(allowed, nodes))))
+
+
+def free_to_leave(constraints: Iterable[str], nodes: Sequence[Node], where: Node) -> list[Node]:
+    """The other nodes that the constraints admit, where a task that is on one may come up at any later time."""
+    asked = tuple(constraints)
+    return [node for node in nodes if node.id != where.id and all(admits(each, node) for each in asked)]

@@ -1,10 +1,21 @@
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from transship.errors import DockerError, NotFoundError
+import requests
+
+from transship.errors import DockerDownError, DockerError, NotFoundError
 from transship.hosts.base import Json
 from transship.hosts.daemon_requests import DaemonRequests, word
+
+_UNDECIDED = re.compile(
+    r"does not have a leader|no elected cluster leader|lost leader status|not yet part of a raft cluster|"
+    r"has trouble connecting to the cluster|code = Unavailable|code = DeadlineExceeded|context deadline exceeded|"
+    r"request: node is stopped",
+    re.IGNORECASE,
+)
+"""What a manager says while there is no leader that could decide, or none that it can ask."""
 
 
 class ApiSwarm(DaemonRequests):
@@ -49,3 +60,13 @@ class ApiSwarm(DaemonRequests):
             self._done("DELETE", f"/services/{word(ref)}", what=f"remove service {ref}")
         except NotFoundError:
             return
+
+    def _request(self, *args: Any, **words: Any) -> requests.Response:
+        try:
+            return super()._request(*args, **words)
+        except DockerError as error:
+            if _UNDECIDED.search(str(error)):
+                raise DockerDownError(
+                    str(error), hint="docker node ls tells which managers are gone; more than half of them are needed"
+                ) from error
+            raise

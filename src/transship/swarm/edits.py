@@ -59,11 +59,15 @@ def scaled(spec: Json, replicas: int) -> Json:
     return {**deepcopy(spec), "Mode": {"Replicated": {"Replicas": replicas}}}
 
 
-def restored(spec: Json, was: Before, *, placement: bool = True) -> Json:
-    """With everything that a move has changed as it was; without `placement` its constraints stay."""
+def restored(spec: Json, was: Before, *, placement: bool = True, mode: bool = True) -> Json:
+    """With everything that a move has changed as it was.
+
+    Without `placement` its constraints stay as they are, without `mode` its number of tasks.
+    """
     new = deepcopy(spec)
     _put(new, "UpdateConfig", was.update_config)
-    _put(new, "Mode", was.mode)
+    if mode:
+        _put(new, "Mode", was.mode)
     if placement:
         _put(new["TaskTemplate"], "Placement", was.placement)
     return new

@@ -1,4 +1,5 @@
 import itertools
+import threading
 from collections.abc import Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ class FakeSwarm:
         self._nodes = {id_: self._new_node(id_, name, next(roles)) for name, id_ in nodes.items()}
         self._services: dict[str, Json] = {}
         self._tasks: list[Json] = []
+        self._one_at_a_time = threading.Lock()
 
     def info(self) -> Json:
         return {"Swarm": {"LocalNodeState": "active", "ControlAvailable": True, "NodeID": next(iter(self._nodes))}}
@@ -62,21 +64,38 @@ class FakeSwarm:
         self._services.pop(ref, None)
         self._tasks = [task for task in self._tasks if task["ServiceID"] != ref]
 
+    def lose(self, node: str) -> None:
+        """Let the managers lose a node: its tasks shall end, and nobody tells that they have."""
+        with self._one_at_a_time:
+            self._nodes[node]["Status"]["State"] = "down"
+            for task in self._tasks:
+                if task["NodeID"] == node:
+                    task["DesiredState"] = "shutdown"
+            self._reconcile()
+
+    def remove_node(self, node: str) -> None:
+        """Take a node out of the swarm, and its tasks with it."""
+        with self._one_at_a_time:
+            del self._nodes[node]
+            self._tasks = [task for task in self._tasks if task["NodeID"] != node]
+            self._reconcile()
+
     def _change(self, told: Json, version: int, spec: Mapping[str, Any]) -> None:
-        if self.errors:
-            raise self.errors.pop(0)
-        if told["Version"]["Index"] != version:
-            raise DockerError("rpc error: code = Unknown desc = update out of sequence")
-        told["Spec"], told["UpdatedAt"] = deepcopy(dict(spec)), _now()
-        told["Version"] = {"Index": next(self._numbers)}
-        self._reconcile()
+        with self._one_at_a_time:
+            if self.errors:
+                raise self.errors.pop(0)
+            if told["Version"]["Index"] != version:
+                raise DockerError("rpc error: code = Unknown desc = update out of sequence")
+            told["Spec"], told["UpdatedAt"] = deepcopy(dict(spec)), _now()
+            told["Version"] = {"Index": next(self._numbers)}
+            self._reconcile()
 
     def _reconcile(self) -> None:
         nodes = [Node.read(each) for each in self._nodes.values()]
         for service in map(Service.read, list(self._services.values())):
             fit = [node for node in nodes if _takes(node, service)]
             for task in self._alive(service.id):
-                if task["NodeID"] not in {node.id for node in fit}:
+                if (task["NodeID"] or fit) and task["NodeID"] not in {node.id for node in fit}:
                     _end(task, "shutdown")
             for task in self._alive(service.id)[service.replicas :]:
                 _end(task, "shutdown")
@@ -113,7 +132,7 @@ class FakeSwarm:
 
 
 def _takes(node: Node, service: Service) -> bool:
-    return node.availability == "active" and all(admits(each, node) for each in service.constraints)
+    return node.takes_tasks and all(admits(each, node) for each in service.constraints)
 
 
 def _end(task: Json, state: str) -> None:

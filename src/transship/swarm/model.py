@@ -1,8 +1,9 @@
 """Nodes, tasks and services of a swarm, as far as a move has to know them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from math import ceil
 from typing import Self
 
 from transship.hosts.base import Json
@@ -41,16 +42,16 @@ class Node:
 
     @classmethod
     def read(cls, told: Json) -> Self:
-        """From the API's description."""
-        spec, description, status = told["Spec"], told["Description"], told["Status"]
+        """From the API's description, which says little of a node that has just joined."""
+        spec, description, status = told["Spec"], told.get("Description") or {}, told.get("Status") or {}
         platform, resources = description.get("Platform") or {}, description.get("Resources") or {}
         return cls(
             id=told["ID"],
             version=told["Version"]["Index"],
-            name=description["Hostname"],
+            name=description.get("Hostname") or told["ID"],
             role=spec["Role"],
             availability=spec["Availability"],
-            state=status["State"],
+            state=status.get("State", "unknown"),
             address=status.get("Addr", ""),
             os=platform.get("OS", ""),
             architecture=platform.get("Architecture", ""),
@@ -60,6 +61,16 @@ class Node:
             engine_labels=(description.get("Engine") or {}).get("Labels") or {},
             spec=spec,
         )
+
+    @property
+    def takes_tasks(self) -> bool:
+        """Whether Swarm may give it a task now."""
+        return (self.state, self.availability) == ("ready", "active")
+
+    @property
+    def lost(self) -> bool:
+        """Whether the managers have given it up: what they tell of its tasks may be long past."""
+        return self.state in {"down", "disconnected"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +129,17 @@ class UpdateSettings:
     monitor_s: float
     on_failure: str
 
+    @classmethod
+    def read(cls, told: Json) -> Self:
+        """From the API's description; empty where the service says nothing."""
+        return cls(
+            order=told.get("Order") or "stop-first",
+            parallelism=told.get("Parallelism", 0) if told else 1,
+            delay_s=told.get("Delay", 0) / _NANO,
+            monitor_s=(told.get("Monitor") or 5 * _NANO) / _NANO,
+            on_failure=told.get("FailureAction") or "pause",
+        )
+
     def describe(self) -> str:
         """For a person."""
         count = f"{self.parallelism} at a time" if self.parallelism else "all at once"
@@ -141,7 +163,24 @@ class Mount:
     @property
     def stays_behind(self) -> bool:
         """Whether it is data of a name on the node's own disk, which does not follow a task by itself."""
-        return self.type == "volume" and bool(self.source) and self.driver in {"", "local"} and not self.options
+        return self.named and self.driver in {"", "local"} and not self.options
+
+    def as_is(self, volume: Json) -> Self:
+        """With driver and options of the volume that is there, in the API's words."""
+        return replace(self, driver=volume.get("Driver", ""), options=volume.get("Options") or {})
+
+    @property
+    def named(self) -> bool:
+        """Whether it is a volume with a name."""
+        return self.type == "volume" and bool(self.source)
+
+    @property
+    def folder(self) -> str:
+        """The node's own folder that is mounted, also by way of a volume; empty where it is none."""
+        if self.type == "bind":
+            return self.source
+        bound = self.driver in {"", "local"} and "bind" in self.options.get("o", "").split(",")
+        return self.options.get("device", "") if self.named and bound else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +230,7 @@ class Service:
 
     @property
     def replicas(self) -> int:
-        return int(((self.spec.get("Mode") or {}).get("Replicated") or {}).get("Replicas") or 0)
+        return replicas_of(self.spec)
 
     @property
     def placement(self) -> Json:
@@ -230,14 +269,25 @@ class Service:
 
     @property
     def update(self) -> UpdateSettings:
-        told = self.spec.get("UpdateConfig") or {}
-        return UpdateSettings(
-            order=told.get("Order") or "stop-first",
-            parallelism=told.get("Parallelism", 0) if told else 1,
-            delay_s=told.get("Delay", 0) / _NANO,
-            monitor_s=(told.get("Monitor") or 5 * _NANO) / _NANO,
-            on_failure=told.get("FailureAction") or "pause",
-        )
+        return UpdateSettings.read(self.spec.get("UpdateConfig") or {})
+
+    @property
+    def rollback(self) -> UpdateSettings:
+        """How Swarm goes back to the spec before, where a failed update shall lead to that."""
+        return UpdateSettings.read(self.spec.get("RollbackConfig") or {})
+
+    def rollout_s(self, tasks: int, each_s: float) -> float:
+        """How long Swarm may take to replace so many tasks as the service wants it, if each takes `each_s` to run.
+
+        That is one batch after another, with the grace period of its old tasks and the delay behind it.
+        """
+        batches = ceil(tasks / (self.update.parallelism or tasks)) if tasks else 0
+        return batches * (self.grace_s + each_s + self.update.delay_s)
+
+
+def replicas_of(spec: Json) -> int:
+    """How many tasks a service of this spec shall have."""
+    return int(((spec.get("Mode") or {}).get("Replicated") or {}).get("Replicas") or 0)
 
 
 def _mount(told: Json) -> Mount:

@@ -1,29 +1,40 @@
 """A service's move while it is under way: claim, take along, have Swarm move it, put back."""
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from transship.engine import Interrupts, first_interrupt_only
-from transship.errors import DockerError, EndedError, LockedError, NeedsRecoveryError, RolledBackError, TransshipError
+from transship.engine import Interrupts
+from transship.errors import (
+    ConflictError,
+    DockerError,
+    EndedError,
+    LockedError,
+    NeedsRecoveryError,
+    RolledBackError,
+    TransshipError,
+)
 from transship.hosts.base import Host, Json
 from transship.lifecycle import SETTLE_S
 from transship.metrics.events import Recorder
 from transship.plan.findings import Agreement
 from transship.plan.record import Made
 from transship.swarm.base import Swarm
+from transship.swarm.beat import Beat
 from transship.swarm.belongings import Belongings, Ends, withdraw
 from transship.swarm.change import claim, edit_node, edit_service
-from transship.swarm.edits import constrained, drained, hurried, scaled
+from transship.swarm.edits import constrained, drained, hurried, labelled, scaled
 from transship.swarm.journal import SwarmJournal
-from transship.swarm.model import seconds_of
+from transship.swarm.model import Service, replicas_of, seconds_of
 from transship.swarm.plan import ServicePlan, sends_image
 from transship.swarm.reason import reason_of
-from transship.swarm.record import ServiceMove, Stage
+from transship.swarm.record import CLAIM, ServiceMove, Stage
 from transship.swarm.settle import finish, go_back
 from transship.swarm.timeline import Sighting, Span, gap, spans
-from transship.swarm.watch import Goal, Watch
+from transship.swarm.watch import Goal, Watch, tasks_of
+from transship.undo import PATIENCE_S, Patience
 
 _NOBODY = Goal(0, frozenset())
 
@@ -33,8 +44,8 @@ class ServiceMoving:
     """One move of a service, carried out once.
 
     `hosts` are those of source and target by the node's id, where they were reached. `record` is what is written down
-    of it; `began` is when Swarm was first told something, `changed` when it was last told, `monitored` when it had
-    watched the new tasks, all in Swarm's time.
+    of it, `claimed` the service as it was then. `began` is when Swarm was first told something, `changed` when it was
+    last told, `monitored` when it had watched the new tasks, all in Swarm's time.
     """
 
     swarm: Swarm
@@ -46,17 +57,19 @@ class ServiceMoving:
     began: float = 0.0
     changed: float = 0.0
     monitored: float | None = None
+    claimed: Service = field(init=False)
     watch: Watch = field(init=False)
     belongings: Belongings | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.watch = Watch(self.swarm, self.record.service, frozenset(self.record.tasks))
+        self.watch = Watch(self.swarm, self.record.service, self.plan.seen.own_tasks)
         self.belongings = self._belongings()
 
-    def run(self, agreed: Agreement) -> None:
+    def run(self, agreed: Agreement, interrupts: Interrupts) -> None:
         """Move it. When it returns, the service runs on the target, and nothing is left but the constraint.
 
-        Whatever ends it before the tasks run there, Ctrl-C and our own bugs too, leads back first:
+        Whatever ends it before the tasks run there, Ctrl-C and our own bugs too, leads back first; then, and once they
+        run there, no signal is heeded.
 
         Raises:
             RefusedError: another move has the service, or somebody has changed it; nothing was touched.
@@ -64,22 +77,31 @@ class ServiceMoving:
             NeedsRecoveryError: that could not be reached; the service still has the move's label.
 
         """
-        with self.journal.at_work(self.record.id), first_interrupt_only() as interrupts:
+        with self.journal.at_work(self.record.id):
             with self.recorder.phase("claim", "label the service"):
                 self._save()
-                self._claim()
+                self._claim(interrupts)
+            beat = Beat(self.swarm, self.record)
             try:
-                self._prepare(agreed)
-                self._cut_over()
-            except BaseException as cause:  # a bug of ours must not leave a stopped service behind either
-                interrupts.armed = False
-                raise self._roll_back(cause) from cause
-            self._finish(interrupts)
+                self._carry_out(beat, agreed, interrupts)
+            finally:
+                beat.stop()
+
+    def _carry_out(self, beat: Beat, agreed: Agreement, interrupts: Interrupts) -> None:
+        try:
+            beat.start()
+            self._prepare(agreed)
+            self._cut_over()
+        except BaseException as cause:  # a bug of ours must not leave a stopped service behind either
+            interrupts.armed = False
+            raise self._roll_back(cause) from cause
+        interrupts.armed = False
+        self._finish()
 
     @property
     def sightings(self) -> tuple[Sighting, ...]:
         """The states of tasks since Swarm was told."""
-        return self.watch.sightings.since(self.began) if self.began else ()
+        return self.watch.sightings.seen if self.began else ()
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -99,13 +121,14 @@ class ServiceMoving:
                     seen.hosts[route.target.id])  # fmt: skip
         return Belongings(self.record, ends, self.recorder, self._note_made)
 
-    def _claim(self) -> None:
+    def _claim(self, interrupts: Interrupts) -> None:
         try:
-            claim(self.swarm, self.record, self.plan.seen.service)
+            self.claimed = claim(self.swarm, self.record, self.plan.seen.service, self._patience())
         except (LockedError, DockerError) as error:
             self._save(stage="ended", outcome="refused", detail=str(error))
             raise
         except BaseException as cause:  # nobody knows whether the label is there
+            interrupts.armed = False
             raise self._roll_back(cause) from cause
 
     def _prepare(self, agreed: Agreement) -> None:
@@ -117,11 +140,30 @@ class ServiceMoving:
             with self.recorder.phase("stand-by", "somebody who tells the target's kernel where the tasks are"):
                 self.belongings.stand_by()
 
-    def _cut_over(self) -> None:
-        goal = Goal(self.record.expected, frozenset(self.record.goal))
+    def _patience(self) -> Patience:
+        """With a manager that is gone for a moment, or a swarm that elects one."""
+        return Patience(time.monotonic() + min(PATIENCE_S, self.plan.options.timeout_s))
+
+    def _check_unchanged(self) -> Service:
+        """Raise `ConflictError` where the service is not what was planned for, in its spec or in where it runs."""
+        service = Service.read(self.swarm.service(self.record.service))
+        if labelled(service.spec, CLAIM, None) != labelled(self.claimed.spec, CLAIM, None):
+            raise ConflictError(
+                f"somebody has changed {service.name} while its move was prepared", hint="begin again, with a new plan"
+            )
+        tasks = tasks_of(self.swarm, service.id)
+        if sorted(each.node for each in tasks if each.wanted) != sorted(each.node for each in self.plan.seen.own_tasks):
+            raise ConflictError(
+                f"the tasks of {service.name} are no longer where they were when its move was planned",
+                hint="docker service ps tells why; begin again, with a new plan",
+            )
         # Those that failed long ago count among the old ones: the swarm remembers them for a while.
-        known = frozenset(str(each["ID"]) for each in self.swarm.tasks(self.record.service))
-        self.watch = Watch(self.swarm, self.record.service, known)
+        self.watch = Watch(self.swarm, service.id, tasks)
+        return service
+
+    def _cut_over(self) -> None:
+        self._patience()(self._check_unchanged)
+        goal = Goal(self.record.expected, frozenset(self.record.goal))
         if self.record.volumes:
             self._change_with_data()
         elif self.record.method == "drain":
@@ -129,13 +171,22 @@ class ServiceMoving:
         else:
             self._change(lambda: self._edit(self._with_pins))
         with self.recorder.phase("arrive", f"until it runs on {self.record.target.name}"):
-            arrived = self.watch.arrive(goal, self.plan.options.timeout_s)
+            arrived = self.watch.arrive(goal, self._limit_s())
             if self.belongings is not None:
                 here = (task for task in arrived if task.running and task.node == self.record.target.node)
                 self.belongings.announce(task.container for task in here)
             self.watch.stay(goal, SETTLE_S)
         if self.record.method == "constraint" and not self.record.volumes:
             self._monitor()
+
+    def _limit_s(self) -> float:
+        """How long it may take until all tasks run there: `--timeout` each, and what the service's settings add."""
+        service, each_s = self.plan.seen.service, self.plan.options.timeout_s
+        if self.record.volumes:
+            return each_s
+        if self.record.method == "drain":
+            return each_s + service.grace_s
+        return replace(service, spec=self._with_pins(service.spec)).rollout_s(len(self.record.tasks), each_s)
 
     def _change(self, tell: Callable[[], object]) -> None:
         with self.recorder.phase("change", "tell Swarm"):
@@ -155,6 +206,8 @@ class ServiceMoving:
         self._change(lambda: self._edit(self._restarted))
 
     def _restarted(self, spec: Json) -> Json:
+        if replicas_of(spec):
+            raise ConflictError(f"somebody has scaled {self.record.name} while its data was copied")
         return scaled(constrained(spec, self.record.pins), self.plan.seen.service.replicas)
 
     def _with_pins(self, spec: Json) -> Json:
@@ -164,28 +217,27 @@ class ServiceMoving:
         return constrained(spec, self.record.pins)
 
     def _edit(self, edit: Callable[[Json], Json]) -> None:
-        self._told(edit_service(self.swarm, self.record, edit).updated)
+        self._told(self._patience()(lambda: edit_service(self.swarm, self.record, edit)).updated)
 
     def _told(self, at: str) -> None:
         self.changed = seconds_of(at)
         self.began = self.began or self.changed
 
     def _drain(self) -> None:
-        node = self.record.source.node
-        edit_node(self.swarm, node, partial(drained, move=self.record.id))
-        self._told(self.swarm.node(node)["UpdatedAt"])
+        node, patiently = self.record.source.node, self._patience()
+        patiently(lambda: edit_node(self.swarm, node, partial(drained, move=self.record.id)))
+        self._told(patiently(lambda: self.swarm.node(node))["UpdatedAt"])
 
     def _monitor(self) -> None:
         """Swarm watches the new tasks for as long as the service's update settings want, and so do we."""
         update = self.plan.seen.service.update
         with self.recorder.phase("monitor", "while Swarm watches the new tasks"):
-            self.watch.settle(self.plan.options.timeout_s + update.monitor_s)
-            service = self.swarm.service(self.record.service)
+            self.watch.settle(self.plan.options.timeout_s + update.monitor_s + update.delay_s)
+            service = self._patience()(lambda: self.swarm.service(self.record.service))
             completed = (service.get("UpdateStatus") or {}).get("CompletedAt")
             self.monitored = seconds_of(completed) if completed else None
 
-    def _finish(self, interrupts: Interrupts) -> None:
-        interrupts.armed = False
+    def _finish(self) -> None:
         with self.recorder.phase("finish", "put back what was changed for the move"):
             self._end_belongings()
             try:
@@ -206,9 +258,10 @@ class ServiceMoving:
             try:
                 self._go_back()
             except Exception as error:  # noqa: BLE001 - whatever it is, somebody must look
+                hint = error.hint if isinstance(error, NeedsRecoveryError) else ""
+                again = f"transship recover {self.record.id} tries again; Swarm itself goes on with what it was told"
                 return NeedsRecoveryError(
-                    f"{reason}; and {self.record.name} could not be led back: {error}",
-                    hint=f"transship recover {self.record.id} tries again; Swarm itself goes on with what it was told",
+                    f"{reason}; and {self.record.name} could not be led back: {error}", hint=hint or again
                 )
             self._save(stage="restored", detail=reason)
             left = self._withdrawn()

@@ -75,7 +75,8 @@ def require_known(nodes: Sequence[Node], names: Iterable[str]) -> None:
     for name in names:
         if name not in {node.name for node in nodes}:
             raise PreflightError(
-                f"--at {name}=… names no node of the swarm", hint=f"its nodes are {', '.join(each.name for each in nodes)}"
+                f"--at {name}=… names no node of the swarm",
+                hint=f"its nodes are {', '.join(each.name for each in nodes)}",
             )
 
 
@@ -115,7 +116,7 @@ def see_host(host: Host, node: Node, service: Service, container: str = "") -> H
     with ThreadPoolExecutor(2) as pool:
         sizes = pool.submit(host.docker.volume_sizes)
         listed = host.docker.containers()
-        names = [mount.source for mount in service.mounts if mount.stays_behind]
+        names = [mount.source for mount in service.mounts if mount.named]
         image = _image(host.docker, service, container)
         return HostSeen(
             address=host.name,
@@ -124,7 +125,7 @@ def see_host(host: Host, node: Node, service: Service, container: str = "") -> H
             volumes=_volumes(host.docker, names),
             sizes=sizes.result(),
             users={name: _users(listed, name, besides=container) for name in names},
-            lacking=tuple(each.source for each in service.mounts if each.type == "bind" and _lacks(host, each.source)),
+            lacking=tuple(each.folder for each in service.mounts if each.folder and _lacks(host, each.folder)),
             published=_published(listed),
             image=image,
             image_bytes=int(host.docker.inspect_image(image.id).get("Size") or 0) if image else 0,

@@ -11,7 +11,6 @@ from transship.swarm.edits import before
 from transship.swarm.model import Node
 from transship.swarm.options import SwarmOptions
 from transship.swarm.record import Place, ServiceMove
-from transship.swarm.route import find_route
 from transship.swarm.seen import Route, SwarmSeen
 
 
@@ -26,15 +25,9 @@ class ServicePlan:
     steps: tuple[str, ...]
 
 
-def plan_move(seen: SwarmSeen, options: SwarmOptions) -> ServicePlan:
-    """The plan, without I/O. Raises `PreflightError` where there is nothing that could be planned."""
-    route = find_route(seen, options)
+def plan_move(seen: SwarmSeen, route: Route, options: SwarmOptions) -> ServicePlan:
+    """The plan for the tasks that `find_route` has found, without I/O."""
     return ServicePlan(seen, route, options, check(seen, route, options), tuple(_steps(seen, route, options)))
-
-
-def volumes_of(seen: SwarmSeen) -> tuple[str, ...]:
-    """The volumes whose data has to be copied."""
-    return tuple(dict.fromkeys(mount.source for mount in seen.service.mounts if mount.stays_behind))
 
 
 def sends_image(made: ServicePlan) -> bool:
@@ -63,7 +56,7 @@ def new_record(made: ServicePlan) -> ServiceMove:
         pins=pins,
         unpin=options.unpin,
         availability=route.source.availability,
-        volumes=volumes_of(seen),
+        volumes=seen.volumes_on(route.source),
         before=before(seen.service),
     )
 
@@ -73,7 +66,7 @@ def _place(seen: SwarmSeen, node: Node) -> Place:
 
 
 def _steps(seen: SwarmSeen, route: Route, options: SwarmOptions) -> Sequence[str]:
-    name, target, volumes = seen.service.name, route.target.name, volumes_of(seen)
+    name, target, volumes = seen.service.name, route.target.name, seen.volumes_on(route.source)
     count = f"{len(route.tasks)} task{'s' if len(route.tasks) > 1 else ''}"
     steps = [f"claim {name} with a label"]
     if options.image == "send" and route.target.id in seen.hosts:

@@ -1,6 +1,6 @@
 """How a swarm is reached: one of its managers, and over SSH those nodes on which there is something to do."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,6 @@ from transship.swarm.docker import ApiSwarm
 from transship.swarm.model import Node
 
 Connected = SshHost | LocalHost
-Opener = Callable[[str], Connected]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ The journal of this machine tells of those that were begun here. From another ma
 the service has the record, too.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -25,14 +25,15 @@ from transship.metrics.events import Listener, Recorder
 from transship.migrations import Reach as Sought
 from transship.plan.record import Made
 from transship.swarm.base import Swarm
+from transship.swarm.beat import end_beat, is_beating
 from transship.swarm.belongings import withdraw
-from transship.swarm.change import claimed_by, is_drained_by
+from transship.swarm.change import claimed_by, holder, is_drained_by
 from transship.swarm.journal import ServiceEntry, SwarmJournal
-from transship.swarm.model import Service, Task
+from transship.swarm.model import Node, Service
 from transship.swarm.reach import Connections, Reach, connections
 from transship.swarm.record import ServiceMove
-from transship.swarm.settle import finish, go_back, home_of, is_at
-from transship.swarm.watch import Goal, Watch
+from transship.swarm.settle import finish, go_back, goal_of, is_at
+from transship.swarm.watch import Watch, tasks_of
 
 Kind = Literal["wait", "finish", "bring-back", "clean-up", "forget", "unreachable"]
 _WAY_BACK_S = 120.0
@@ -43,15 +44,36 @@ _COMING_S = 15.0
 class ServiceStatus:
     """A move of a service, what `recover` would do about it, and why.
 
-    `wait`: a process of this machine is at work on it. `finish`: the service runs on its new node, and what was changed
-    for the move is put back. `bring-back`: it is led to where it ran. `clean-up`: it is there, and what was brought is
-    removed. `forget`: the service has the move's label no more, so nothing is left to do. `unreachable`: nobody could
-    be asked.
+    `wait`: a process is at work on it, here or on another machine. `finish`: the service runs on its new node, and what
+    was changed for the move is put back. `bring-back`: it is led to where it ran. `clean-up`: it is there, and what was
+    brought is removed. `forget`: the service has the move's label no more, so nothing is left to do. `unreachable`:
+    nobody could be asked.
     """
 
     record: ServiceMove
     would: Kind
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A move that has not ended. `elsewhere`: this machine did not begin it, and only the service's label tells of it.
+
+    A label does not say how far the move is, so the furthest is assumed. What it says of hosts is not believed: it
+    names what could be removed there.
+    """
+
+    record: ServiceMove
+    elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Manager:
+    """A manager that was named: the nodes of its swarm, and the moves that the labels of its services tell of."""
+
+    address: str
+    nodes: frozenset[str]
+    told: tuple[ServiceMove, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +110,7 @@ def decide(record: ServiceMove, seen: ServiceSeen) -> ServiceStatus:
 def status(sought: Sought, move: str = "") -> list[ServiceStatus]:
     """The moves of services that have not ended, or the one that is named. Changes nothing."""
     with SwarmJournal.open(sought.state) as journal:
-        return [_status(record, sought, journal) for record in _records(journal, sought, move)]
+        return [_status(each, sought, journal) for each in _open(journal, sought, move)]
 
 
 def history(sought: Sought, *, limit: int = 50) -> list[ServiceEntry]:
@@ -126,8 +148,8 @@ def recover(
     done: list[ServiceStatus] = []
     with SwarmJournal.open(sought.state) as journal, _in_order():
         failed: list[TransshipError] = [] if move else [*journal.damaged_services(ended=False)]
-        for record in _records(journal, sought, move):
-            found = _status(record, sought, journal)
+        for each in _open(journal, sought, move):
+            found, record = _status(each, sought, journal), each.record
             if found.would == "wait" and not move:
                 done.append(found)
                 continue
@@ -143,9 +165,12 @@ def recover(
     return done
 
 
-def _status(record: ServiceMove, sought: Sought, journal: SwarmJournal) -> ServiceStatus:
+def _status(move: _Open, sought: Sought, journal: SwarmJournal) -> ServiceStatus:
+    record = move.record
     try:
         with journal.at_work(record.id), connections(_reach(record, sought)) as connected:
+            if move.elsewhere and is_beating(connected.swarm, record):
+                return ServiceStatus(record, "wait", f"a process on {record.coordinator} is at work on it")
             return decide(record, _see(record, connected))
     except LockedError as error:
         return ServiceStatus(record, "wait", str(error))
@@ -158,9 +183,9 @@ def _see(record: ServiceMove, connected: Connections) -> ServiceSeen:
         service = Service.read(connected.swarm.service(record.service))
     except NotFoundError:
         return ServiceSeen(present=False)
-    holder = claimed_by(service)
-    if holder is None or holder.id != record.id:
-        return ServiceSeen(present=True, home=is_at(connected.swarm, record, home_of(record)))
+    if holder(service) != record.id:
+        home = goal_of(connected.swarm, record, record.home)
+        return ServiceSeen(present=True, home=is_at(connected.swarm, record, home))
     pinned = bool(record.pins) and set(record.pins) <= set(service.constraints)
     drained = record.method == "drain" and is_drained_by(connected.swarm, record)
     changed = pinned or drained or service.spec.get("Mode") != record.before.mode
@@ -169,15 +194,13 @@ def _see(record: ServiceMove, connected: Connections) -> ServiceSeen:
 
 def _arrives(swarm: Swarm, record: ServiceMove) -> bool:
     """Whether it runs where it shall. What is just coming up there is waited for: it may have begun to write."""
-    goal, tasks = (
-        Goal(record.expected, frozenset(record.goal)),
-        [Task.read(each) for each in swarm.tasks(record.service)],
-    )
+    goal, tasks = goal_of(swarm, record, record.goal), tasks_of(swarm, record.service)
     coming = any(task.wanted and not task.ended and not task.running and task.node in goal.nodes for task in tasks)
     if not coming:
         return is_at(swarm, record, goal)
     try:
-        Watch(swarm, record.service, frozenset(task.id for task in tasks if task.ended)).arrive(goal, _COMING_S)
+        grace_s = Service.read(swarm.service(record.service)).grace_s  # the new task waits for the end of the old one
+        Watch(swarm, record.service, [task for task in tasks if task.ended]).arrive(goal, _COMING_S + grace_s)
     except UnhealthyError:
         return False
     return True
@@ -211,6 +234,7 @@ def _carry_out(found: ServiceStatus, sought: Sought, journal: SwarmJournal, reco
     """Do what was decided, and return it with what is left of the move."""
     record, brought = found.record, _withdrawn(found)
     with connections(_reach(record, sought)) as connected:
+        end_beat(connected.swarm, record)
         if found.would == "finish":
             finish(connected.swarm, record)
         elif found.would == "bring-back":
@@ -234,32 +258,37 @@ def _withdrawn(found: ServiceStatus) -> Made:
     return replace(made, volumes={}) if found.record.stage == "changed" else made
 
 
-def _records(journal: SwarmJournal, sought: Sought, move: str) -> list[ServiceMove]:
+def _open(journal: SwarmJournal, sought: Sought, move: str) -> list[_Open]:
     """Those that were begun here, and those that the labels of services tell of, where managers are named."""
-    if move:
-        here = journal.find_service(move)
-        if here is not None:
-            return [here.record] if here.record.stage != "ended" else []
-    records = {} if move else {each.record.id: each.record for each in journal.open_services()}
-    for address in sought.at:
-        for told in _labelled(address, sought):
+    managers = [each for address in sought.at for each in _manager(address, sought)]
+    entry = journal.find_service(move) if move else None
+    if entry is not None:
+        return [_Open(_asking(managers, entry.record))] if entry.record.stage != "ended" else []
+    here = () if move else journal.open_services()
+    found = {each.record.id: _Open(_asking(managers, each.record)) for each in here}
+    for manager in managers:
+        for told in manager.told:
             if told.id.startswith(move):
-                # What a label says of other hosts is not believed: it names what could be removed there.
-                records.setdefault(told.id, replace(told, manager=address, made=Made()))
-    return list(records.values())
+                record = replace(told, manager=manager.address, made=Made(), stage="changed")
+                found.setdefault(told.id, _Open(record, elsewhere=True))
+    return list(found.values())
 
 
-def _labelled(address: str, sought: Sought) -> Iterator[ServiceMove]:
-    """The records that the services of a manager have. A host that is none has none."""
+def _manager(address: str, sought: Sought) -> Iterator[_Manager]:
+    """What a host that was named tells as a manager; nothing where it is none."""
     with connections(Reach(address, ssh_config=sought.ssh_config)) as connected:
         try:
-            services = connected.swarm.services()
+            nodes, services = connected.swarm.nodes(), connected.swarm.services()
         except StepError:
             return
-        for each in services:
-            told = claimed_by(Service.read(each))
-            if told is not None:
-                yield told
+    told = (claimed_by(Service.read(each)) for each in services)
+    yield _Manager(address, frozenset(Node.read(each).id for each in nodes), tuple(filter(None, told)))
+
+
+def _asking(managers: Iterable[_Manager], record: ServiceMove) -> ServiceMove:
+    """The record with the manager that was named for its swarm, by default the one that was asked when it began."""
+    own = {record.source.node, record.target.node}
+    return next((replace(record, manager=each.address) for each in managers if own & each.nodes), record)
 
 
 def _reach(record: ServiceMove, sought: Sought) -> Reach:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from transship.hosts.base import Json
 from transship.hosts.facts import Facts
 from transship.spec.model import ImageRef
-from transship.swarm.model import Node, Service, Task
+from transship.swarm.model import Mount, Node, Service, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,18 @@ class SwarmSeen:
     @property
     def own_tasks(self) -> tuple[Task, ...]:
         return self.tasks_of(self.service)
+
+    def mounts_on(self, node: Node) -> tuple[Mount, ...]:
+        """The service's mounts on a node. A volume that is there is what it is, whatever the service says of it."""
+        there = self.hosts[node.id].volumes if node.id in self.hosts else {}
+        return tuple(
+            mount.as_is(there[mount.source]) if mount.named and mount.source in there else mount
+            for mount in self.service.mounts
+        )
+
+    def volumes_on(self, node: Node) -> tuple[str, ...]:
+        """The volumes whose data lies on the node's own disk."""
+        return tuple(dict.fromkeys(mount.source for mount in self.mounts_on(node) if mount.stays_behind))
 
 
 @dataclass(frozen=True, slots=True)

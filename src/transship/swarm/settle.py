@@ -1,17 +1,17 @@
 """The two ends of a service's move, forth and back. Both go by record and observation, and may be done twice."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from transship.errors import EndedError, HostError
+from transship.errors import EndedError, HostError, NeedsRecoveryError
 from transship.hosts.base import Json
 from transship.swarm.base import Swarm
 from transship.swarm.change import edit_node, edit_service, is_drained_by
 from transship.swarm.constraints import with_pins
 from transship.swarm.edits import available, constrained, labelled, restored
-from transship.swarm.model import Node, Service
+from transship.swarm.model import Node, Service, replicas_of
+from transship.swarm.pins import Pins
 from transship.swarm.record import CLAIM, PIN, ServiceMove
-from transship.swarm.watch import Goal, Watch
+from transship.swarm.watch import Goal, Watch, tasks_of
 from transship.undo import Patience
 
 
@@ -22,44 +22,82 @@ def finish(swarm: Swarm, record: ServiceMove) -> None:
     """
     patiently = Patience()
     patiently(lambda: _give_back_node(swarm, record))
+    nodes = [Node.read(each) for each in patiently(swarm.nodes)]
+    where = [node for node in nodes if node.id in record.goal]
     before = _constraints_before(record)
-    own = [pin for pin in record.pins if pin not in before]
-    kept = tuple(pin for pin in record.pins if pin in before)
 
     def as_arrived(spec: Json) -> Json:
-        free = labelled(restored(spec, record.before, placement=record.unpin and kept == before), CLAIM, None)
-        if not own:
+        free = labelled(_as_before(spec, record, placement=False), CLAIM, None)
+        if record.method == "drain":
             return free
+        pins = Pins.of(spec["Labels"]).after(before, record.pins)
         if not record.unpin:
-            return labelled(free, PIN, json.dumps(own))
-        return labelled(free if kept == before else constrained(free, kept), PIN, None)
+            return labelled(free, PIN, pins.text)
+        left = pins.without(record.pins, where)
+        unpinned = labelled(free, PIN, None)
+        return _as_before(unpinned, record) if set(left) == set(before) else constrained(unpinned, left)
 
     _let_go(patiently, swarm, record, as_arrived)
 
 
 def go_back(swarm: Swarm, record: ServiceMove, timeout_s: float) -> None:
-    """Have the service run where it ran, as it was, and let go of it.
+    """Have the service run where it ran, as it was, and let go of it. A task may take `timeout_s` to run there.
 
     It is held on its old nodes until it runs there: without that Swarm might leave it where it is, as its old
-    constraints may admit that, too. Raises what made that impossible; then the service still has the move's label.
+    constraints may admit that, too. Raises `NeedsRecoveryError` where those nodes take no tasks: then nothing was
+    changed. Raises what else made it impossible; then the service still has the move's label.
     """
     patiently = Patience()
+    if record.stage == "claimed":  # nothing but the label was changed, wherever Swarm runs the tasks by now
+        _let_go(patiently, swarm, record, lambda spec: labelled(spec, CLAIM, None))
+        return
+    if not patiently(lambda: _is_home(swarm, record)):
+        patiently(lambda: _require_home(swarm, record))
     patiently(lambda: _give_back_node(swarm, record))
+    if not patiently(lambda: _is_home(swarm, record)):
+        _lead_home(patiently, swarm, record, timeout_s)
+    _let_go(patiently, swarm, record, lambda spec: labelled(_as_before(spec, record), CLAIM, None))
+
+
+def goal_of(swarm: Swarm, record: ServiceMove, nodes: Iterable[str]) -> Goal:
+    """That as many tasks as the service shall have run on these nodes."""
+    spec = Service.read(swarm.service(record.service)).spec
+    return Goal(replicas_of(_as_before(spec, record)), frozenset(nodes))
+
+
+def is_at(swarm: Swarm, record: ServiceMove, goal: Goal) -> bool:
+    """Whether the service's tasks run as the goal says, right now."""
+    return Watch(swarm, record.service, ()).reached(goal)
+
+
+def _lead_home(patiently: Patience, swarm: Swarm, record: ServiceMove, timeout_s: float) -> None:
     nodes = [Node.read(each) for each in patiently(swarm.nodes)]
-    home = [node for node in nodes if node.id in record.home]
-    pins = with_pins(_constraints_before(record), home, nodes) if home else _constraints_before(record)
+    pins = with_pins(_constraints_before(record), [node for node in nodes if node.id in record.home], nodes)
+    known = patiently(lambda: tasks_of(swarm, record.service))
 
     def homewards(spec: Json) -> Json:
-        return constrained(restored(spec, record.before, placement=False), pins)
+        return constrained(_as_before(spec, record, placement=False), pins)
 
-    def as_before(spec: Json) -> Json:
-        return labelled(restored(spec, record.before), CLAIM, None)
+    service = patiently(lambda: edit_service(swarm, record, homewards))
+    goal = Goal(service.replicas, frozenset(record.home))
+    Watch(swarm, record.service, known).arrive(goal, service.rollout_s(service.replicas, timeout_s), patient=True)
 
-    if not patiently(lambda: _is_home(swarm, record)):
-        known = frozenset(str(each["ID"]) for each in patiently(lambda: swarm.tasks(record.service)))
-        patiently(lambda: edit_service(swarm, record, homewards))
-        Watch(swarm, record.service, known).arrive(home_of(record), timeout_s, patient=True)
-    _let_go(patiently, swarm, record, as_before)
+
+def _require_home(swarm: Swarm, record: ServiceMove) -> None:
+    """Raise `NeedsRecoveryError` where none of the nodes on which it ran takes tasks."""
+    nodes = {node.id: node for node in map(Node.read, swarm.nodes())}
+    ours = record.source.node if is_drained_by(swarm, record) else ""
+    home = [nodes[each] for each in record.home if each in nodes]
+    able = [node for node in home if node.takes_tasks or (node.state == "ready" and node.id == ours)]
+    if not able:
+        states = (node.availability if node.state == "ready" else node.state for node in home)
+        said = [f"{node.name}, which is {state}" for node, state in zip(home, states, strict=True)]
+        where = " and ".join(said) or "a node that is no longer in the swarm"
+        raise NeedsRecoveryError(
+            f"{record.name} ran on {where}; it was left as it is",
+            hint=f"when that takes tasks again: transship recover {record.id}; to give that up: "
+            f"docker service update --label-rm {CLAIM} {record.name}",
+        )
 
 
 def _let_go(patiently: Patience, swarm: Swarm, record: ServiceMove, edit: Callable[[Json], Json]) -> None:
@@ -81,19 +119,15 @@ def _let_go(patiently: Patience, swarm: Swarm, record: ServiceMove, edit: Callab
 
 
 def _is_home(swarm: Swarm, record: ServiceMove) -> bool:
-    """Whether nothing of the service's own was changed: all of it runs where it ran, told by what it is told now."""
-    service = Service.read(swarm.service(record.service))
-    return restored(service.spec, record.before) == service.spec and is_at(swarm, record, home_of(record))
+    """Whether nothing of the service's own is changed: all of it runs where it ran, told by what it is told now."""
+    spec = Service.read(swarm.service(record.service)).spec
+    return _as_before(spec, record) == spec and is_at(swarm, record, goal_of(swarm, record, record.home))
 
 
-def home_of(record: ServiceMove) -> Goal:
-    """That the service runs where it ran."""
-    return Goal(record.expected, frozenset(record.home))
-
-
-def is_at(swarm: Swarm, record: ServiceMove, goal: Goal) -> bool:
-    """Whether the service's tasks run as the goal says, right now."""
-    return Watch(swarm, record.service, frozenset()).reached(goal)
+def _as_before(spec: Json, record: ServiceMove, *, placement: bool = True) -> Json:
+    """What the move has changed as it was. A number of tasks that is not the move's zero was given by somebody else."""
+    ours = bool(record.volumes) and replicas_of(spec) == 0
+    return restored(spec, record.before, placement=placement, mode=ours)
 
 
 def _give_back_node(swarm: Swarm, record: ServiceMove) -> None:

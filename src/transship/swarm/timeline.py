@@ -1,6 +1,6 @@
 """Where the time of a move goes, from the states that Swarm's own tasks went through. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,7 @@ SpanName = Literal["orchestrate", "prepare", "stop", "wait", "start", "monitor"]
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A state of a task, and when it came into it: `at` is Swarm's time, in seconds since 1970.
+    """A state of a task, and when it came into it: `at` is in seconds since 1970, by the clock of who told it.
 
     `old`: the task ran before the move began. Swarm keeps only the latest state of a task, and its manager takes
     reports in batches: states that follow each other closely are not seen.
@@ -40,22 +40,27 @@ class Span:
 
 
 class Sightings:
-    """Collects states as they are seen."""
+    """Collects states as they are seen. `old` are the tasks that there were before, as they were then.
 
-    def __init__(self, old: Iterable[str]) -> None:
-        self._old = frozenset(old)
+    The states of these are left out: what is new is told by that, and not by the clocks of several machines.
+    """
+
+    def __init__(self, old: Collection[Task]) -> None:
+        self._old = {task.id for task in old}
+        self._before = {(task.id, task.state) for task in old}
         self._seen: dict[tuple[str, str], Sighting] = {}
 
     def note(self, tasks: Iterable[Task]) -> None:
         """Take down the states that these tasks are in."""
         for task in tasks:
-            seen = Sighting(task.id, task.node, task.state, seconds_of(task.at), task.id in self._old)
-            self._seen.setdefault((task.id, task.state), seen)
+            if (task.id, task.state) not in self._before:
+                seen = Sighting(task.id, task.node, task.state, seconds_of(task.at), task.id in self._old)
+                self._seen.setdefault((task.id, task.state), seen)
 
-    def since(self, began: float) -> tuple[Sighting, ...]:
-        """All states that were entered after a point in time, oldest first."""
-        found = (each for each in self._seen.values() if each.at >= began)
-        return tuple(sorted(found, key=lambda each: (each.at, STATES.index(each.state))))
+    @property
+    def seen(self) -> tuple[Sighting, ...]:
+        """All states that were entered since, oldest first."""
+        return tuple(sorted(self._seen.values(), key=lambda each: (each.at, STATES.index(each.state))))
 
 
 def spans(seen: Sequence[Sighting], told: tuple[float, float], monitored: float | None = None) -> tuple[Span, ...]:
@@ -72,9 +77,7 @@ def spans(seen: Sequence[Sighting], told: tuple[float, float], monitored: float 
     ready = _last(new, "ready")
     starting = _last(new, "starting")
     running = _last(new, "running")
-    ended = max(
-        (each.at for each in seen if each.old and STATES.index(each.state) > STATES.index("running")), default=None
-    )
+    ended = _ended(seen)
     ends: tuple[tuple[SpanName, float | None, float | None], ...] = (
         ("orchestrate", changed, assigned),
         ("prepare", preparing, ready or starting),
@@ -92,9 +95,7 @@ def gap(seen: Sequence[Sighting]) -> float | None:
     The two nodes' own clocks tell it. None where one of the two was not seen.
     """
     running = _last([each for each in seen if not each.old], "running")
-    ended = max(
-        (each.at for each in seen if each.old and STATES.index(each.state) > STATES.index("running")), default=None
-    )
+    ended = _ended(seen)
     return None if running is None or ended is None else running - ended
 
 

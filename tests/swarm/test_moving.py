@@ -1,0 +1,311 @@
+"""A service's move on a swarm in memory: what ends it, and what is there afterwards."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.swarm.conftest import wait_for
+from tests.swarm.told import service_told
+from transship.engine import Interrupts
+from transship.errors import DockerDownError, NeedsRecoveryError, RolledBackError, TransshipError
+from transship.metrics.events import Event, Recorder
+from transship.swarm import beat as beats
+from transship.swarm.beat import end_beat, is_beating
+from transship.swarm.change import claim, edit_service
+from transship.swarm.checks import check
+from transship.swarm.edits import constrained, labelled, scaled
+from transship.swarm.fake import FakeSwarm
+from transship.swarm.journal import SwarmJournal
+from transship.swarm.model import Node, Service, Task
+from transship.swarm.move import ServiceMoving
+from transship.swarm.observe import see_swarm
+from transship.swarm.options import SwarmOptions
+from transship.swarm.plan import new_record, plan_move
+from transship.swarm.record import CLAIM, PIN, ServiceMove
+from transship.swarm.route import find_route
+from transship.swarm.settle import go_back
+from transship.undo import Patience
+
+NODES = {"h1": "h1-id", "h2": "h2-id", "h3": "h3-id"}
+
+
+@dataclass
+class Scene:
+    """A swarm with one service, and the journal of who moves it. `at` is called when a phase begins."""
+
+    swarm: FakeSwarm
+    journal: SwarmJournal
+    service: str
+
+    def moving(self, at: dict[str, Callable[[], object]] | None = None, **options: Any) -> ServiceMoving:
+        chosen = SwarmOptions(image="pull", **{"timeout_s": 5.0, **options})
+        seen = see_swarm(self.swarm, "ssh://h1", "web", "h3")
+        made = plan_move(seen, find_route(seen, chosen), chosen)
+        assert not [each for each in check(seen, made.route, chosen) if each.severity == "error"]
+        begins = dict(at or {})
+
+        def heard(event: Event) -> None:
+            if event.kind == "started":
+                begins.pop(event.phase, lambda: None)()
+
+        recorder = Recorder(listeners=[heard])
+        return ServiceMoving(self.swarm, {}, self.journal, recorder, made, new_record(made))
+
+    def move(self, at: dict[str, Callable[[], object]] | None = None, **options: Any) -> ServiceMove:
+        moving = self.moving(at, **options)
+        moving.run(lambda _: True, Interrupts())
+        return moving.record
+
+    def fail(self, at: dict[str, Callable[[], object]] | None = None, **options: Any) -> TransshipError:
+        with pytest.raises(TransshipError) as caught:
+            self.move(at, **options)
+        return caught.value
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        spec: dict[str, Any] = self.swarm.service(self.service)["Spec"]
+        return spec
+
+    @property
+    def nodes(self) -> list[str]:
+        tasks = map(Task.read, self.swarm.tasks(self.service))
+        return sorted(task.node for task in tasks if task.wanted and task.running)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Of all nodes."""
+        return {key: value for each in self.swarm.nodes() for key, value in each["Spec"]["Labels"].items()}
+
+    def change(self, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """What somebody else does to the service."""
+        now = self.swarm.service(self.service)
+        self.swarm.update_service(self.service, now["Version"]["Index"], edit(now["Spec"]))
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    swarm = FakeSwarm(NODES)
+    told = service_told(constraints=("node.role==worker", "node.hostname==h2"))["Spec"]
+    with SwarmJournal.open(tmp_path) as journal:
+        yield Scene(swarm, journal, swarm.create_service(told))
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_it_moves_and_leaves_nothing_but_the_constraint(scene: Scene) -> None:
+    before = scene.spec
+    record = scene.move()
+    assert scene.nodes == ["h3-id"]
+    assert scene.spec["TaskTemplate"]["Placement"]["Constraints"] == ["node.role==worker", "node.id==h3-id"]
+    assert scene.spec["Labels"].keys() == {PIN}
+    assert {**scene.spec, "TaskTemplate": None, "Labels": {}} == {**before, "TaskTemplate": None}
+    assert scene.labels == {}, "nobody is at work any more"
+    assert (record.stage, record.outcome) == ("ended", "moved")
+
+
+@pytest.mark.parametrize("phase", ["change", "arrive", "monitor"])
+def test_ctrl_c_leads_back_at_any_time_before_it_has_arrived(scene: Scene, phase: str) -> None:
+    before = scene.spec
+    error = scene.fail({phase: interrupt})
+    assert isinstance(error, RolledBackError)
+    assert "interrupted; web runs as before" in str(error)
+    assert (scene.spec, scene.nodes, scene.labels) == (before, ["h2-id"], {})
+    assert scene.journal.open_services() == []
+
+
+def test_a_signal_counts_no_more_once_it_leads_back_or_has_arrived(scene: Scene) -> None:
+    heeded: list[bool] = []
+    interrupts = Interrupts()
+    moving = scene.moving({"finish": lambda: heeded.append(interrupts.armed)})
+    moving.run(lambda _: True, interrupts)
+    assert heeded == [False]
+    scene.change(lambda spec: constrained(spec, ["node.hostname==h2"]))
+    back, moving = Interrupts(), scene.moving({"undo": lambda: heeded.append(back.armed)})
+    scene.swarm.failing = {"h3-id"}
+    with pytest.raises(RolledBackError):
+        moving.run(lambda _: True, back)
+    assert heeded == [False, False]
+
+
+def test_a_task_that_fails_leads_back(scene: Scene) -> None:
+    before = scene.spec
+    scene.swarm.failing = {"h3-id"}
+    error = scene.fail()
+    assert isinstance(error, RolledBackError)
+    assert "failed on its new node" in str(error)
+    assert (scene.spec, scene.nodes) == (before, ["h2-id"])
+
+
+def test_a_target_that_is_lost_on_the_way_leads_back(scene: Scene) -> None:
+    before = scene.spec
+    error = scene.fail({"arrive": lambda: scene.swarm.lose("h3-id")})
+    assert isinstance(error, RolledBackError)
+    assert "finds no node" in str(error)
+    assert (scene.spec, scene.nodes) == (before, ["h2-id"]), "what still seems to run on h3 is waited for by nobody"
+
+
+def test_a_source_that_is_lost_on_the_way_does_not_keep_it_from_arriving(scene: Scene) -> None:
+    scene.move({"change": lambda: scene.swarm.lose("h2-id")})
+    assert scene.nodes == ["h3-id"]
+
+
+@pytest.mark.parametrize(
+    ("away", "where"), [("lose", "h2, which is down"), ("remove_node", "a node that is no longer in the swarm")]
+)
+def test_where_its_old_node_is_gone_nothing_is_changed(scene: Scene, away: str, where: str) -> None:
+    def then() -> None:
+        seen.append(scene.spec)
+        getattr(scene.swarm, away)("h2-id")
+
+    seen: list[dict[str, Any]] = []
+    scene.swarm.failing = {"h3-id"}
+    error = scene.fail({"undo": then})
+    assert isinstance(error, NeedsRecoveryError)
+    assert f"web ran on {where}; it was left as it is" in str(error)
+    assert f"--label-rm {CLAIM} web" in error.hint
+    assert [scene.spec] == seen
+    assert [each.record.stage for each in scene.journal.open_services()] == ["changed"]
+
+
+def test_a_drain_of_a_node_that_has_left_the_swarm_is_none(scene: Scene) -> None:
+    scene.change(lambda spec: constrained(spec, ["node.role==worker"]))
+    scene.move({"finish": lambda: scene.swarm.remove_node("h2-id")}, method="drain")
+    assert scene.nodes == ["h3-id"]
+    assert CLAIM not in scene.spec["Labels"]
+
+
+def test_what_somebody_changes_meanwhile_stays_and_ends_the_move(scene: Scene) -> None:
+    for edit in (partial(scaled, replicas=3), partial(constrained, constraints=["node.hostname!=h3"])):
+        before, moving = scene.spec, scene.moving()
+        began = moving._prepare
+
+        def prepare(agreed: Any, began: Any = began, edit: Any = edit) -> None:
+            scene.change(edit)
+            began(agreed)
+
+        moving._prepare = prepare  # type: ignore[method-assign]
+        with pytest.raises(RolledBackError, match="somebody has changed web"):
+            moving.run(lambda _: True, Interrupts())
+        assert scene.spec == edit(before)
+
+
+def test_tasks_that_have_moved_since_the_plan_end_it(scene: Scene) -> None:
+    scene.change(lambda spec: constrained(spec, ["node.hostname!=h1"]))
+    moving = scene.moving()
+    scene.swarm.lose("h2-id")
+    with pytest.raises(RolledBackError, match="no longer where they were"):
+        moving.run(lambda _: True, Interrupts())
+    assert scene.spec["Labels"] == {}
+    assert scene.nodes == ["h3-id"], "they are left where Swarm has put them"
+
+
+def test_who_scales_it_after_the_change_keeps_the_number_when_it_is_led_back(scene: Scene) -> None:
+    moving = scene.moving()
+    record = replace(moving.record, stage="changed")
+    claim(scene.swarm, record, Service.read(scene.swarm.service(scene.service)), Patience())
+    edit_service(scene.swarm, record, lambda spec: constrained(spec, record.pins))
+    scene.change(partial(scaled, replicas=2))
+    go_back(scene.swarm, record, 5.0)
+    assert scene.spec["Mode"] == {"Replicated": {"Replicas": 2}}
+    assert scene.nodes == ["h2-id", "h2-id"]
+
+
+def test_all_tasks_move_to_one_node(scene: Scene) -> None:
+    scene.change(lambda spec: scaled(constrained(spec, []), 3))
+    assert scene.nodes == ["h1-id", "h2-id", "h3-id"]
+    scene.move(everything=True)
+    assert scene.nodes == ["h3-id"] * 3
+
+
+def test_a_second_move_forgets_nothing_of_the_first_and_the_way_back_restores_all(scene: Scene) -> None:
+    before = scene.spec
+    scene.move()
+    seen = see_swarm(scene.swarm, "ssh://h1", "web", "h2")
+    options = SwarmOptions(image="pull", unpin=True)
+    made = plan_move(seen, find_route(seen, options), options)
+    ServiceMoving(scene.swarm, {}, scene.journal, Recorder(), made, new_record(made)).run(lambda _: True, Interrupts())
+    assert scene.nodes == ["h2-id"]
+    assert scene.spec == before
+
+
+def test_constraints_of_two_moves_go_together(scene: Scene) -> None:
+    scene.change(lambda spec: scaled(constrained(spec, []), 2))
+    assert scene.nodes == ["h1-id", "h2-id"]
+    scene.move(source="h1")
+    assert scene.nodes == ["h2-id", "h3-id"]
+    assert scene.spec["TaskTemplate"]["Placement"]["Constraints"] == ["node.id!=h1-id"]
+    record = scene.move(source="h2", unpin=False)
+    assert record.outcome == "moved"
+    assert scene.spec["TaskTemplate"]["Placement"]["Constraints"] == ["node.id!=h1-id", "node.id==h3-id"]
+    assert '"node.id!=h1-id"' in scene.spec["Labels"][PIN]
+
+
+def test_a_manager_without_a_leader_is_waited_for_when_it_is_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update, refused = scene.swarm.update_service, [DockerDownError("the swarm does not have a leader")] * 3
+
+    def undecided(ref: str, version: int, spec: dict[str, Any]) -> None:
+        if refused and PIN not in spec["Labels"]:
+            raise refused.pop()
+        update(ref, version, spec)
+
+    monkeypatch.setattr(scene.swarm, "update_service", undecided)
+    assert scene.move().outcome == "moved"
+    assert refused == []
+
+
+def test_a_claim_whose_answer_was_lost_is_a_claim(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    update, lost = scene.swarm.update_service, [DockerDownError("the connection broke")]
+
+    def unheard(ref: str, version: int, spec: dict[str, Any]) -> None:
+        update(ref, version, spec)
+        if lost:
+            raise lost.pop()
+
+    monkeypatch.setattr(scene.swarm, "update_service", unheard)
+    assert scene.move().outcome == "moved"
+
+
+def test_who_looks_on_sees_that_somebody_is_at_work(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beats, "BEAT_S", 0.05)
+    monkeypatch.setattr(beats, "_AGAIN_S", 0.05)
+    moving = scene.moving()
+    alive: list[bool] = []
+    moving.recorder.listeners.append(
+        lambda event: (
+            alive.append(is_beating(scene.swarm, moving.record, silence_s=60.0))
+            if (event.kind, event.phase) == ("started", "arrive")
+            else None
+        )
+    )
+    moving.run(lambda _: True, Interrupts())
+    assert alive == [True]
+    assert not is_beating(scene.swarm, moving.record, silence_s=0.3)
+
+
+def test_the_sign_of_a_process_that_is_no_more_is_taken_away(scene: Scene) -> None:
+    record = scene.moving().record
+    node = Node.read(scene.swarm.node("h3-id"))
+    told = labelled(node.spec, f"transship.at-work.{record.id}", "7")
+    scene.swarm.update_node(node.id, node.version, told)
+    assert not is_beating(scene.swarm, record, silence_s=0.3)
+    end_beat(scene.swarm, record)
+    assert scene.labels == {}
+
+
+def test_what_is_waited_for_and_what_is_in_the_way_are_named(scene: Scene) -> None:
+    def stuck() -> None:
+        for task in scene.swarm._tasks:
+            if task["DesiredState"] == "shutdown":
+                task["Status"]["State"] = "running"
+
+    error = scene.fail({"arrive": stuck}, timeout_s=-10.0)
+    assert "one that shall end is running on h2, one is running on h3" in str(error)
+    wait_for(lambda: scene.labels == {})
