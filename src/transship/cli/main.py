@@ -17,6 +17,7 @@ from transship.cli.settings import Settings
 from transship.cli.swarm import swarm_app
 from transship.errors import NeedsRecoveryError, RefusedError, TransshipError, UsageError
 from transship.result import MoveResult
+from transship.swarm.exchange import Exchanged
 from transship.swarm.result import ServiceResult
 
 HELP = """Move a running Docker container from one host to another over SSH.
@@ -122,6 +123,7 @@ def fail(error: TransshipError, *, as_json: bool) -> NoReturn:
         say(f"  {error.hint}", err=True)
     if as_json:
         other = {"outcome": _OUTCOMES.get(error.exit_code, "failed")}
-        known = error.result.to_json() if isinstance(error.result, MoveResult | ServiceResult) else other
+        results = MoveResult | ServiceResult | Exchanged
+        known = error.result.to_json() if isinstance(error.result, results) else other
         say(json.dumps({**known, "error": str(error), "hint": error.hint}))
     sys.exit(error.exit_code)

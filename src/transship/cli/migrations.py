@@ -49,12 +49,13 @@ def status_command(context: typer.Context, migration: AnyId = "", *, host: At = 
     """
     from transship import migrations  # noqa: PLC0415 - Docker's SDK takes a while to import, and --help must not wait
     from transship.cli import output, reports, service_reports  # noqa: PLC0415
-    from transship.swarm import recovery  # noqa: PLC0415
 
     reach, screen = _reach(context, host), output.console(settings(context))
-    services = recovery.status(reach, migration)
+    services = service_reports.found(reach, migration)
     found = [] if services and migration else migrations.status(reach, migration)
-    damaged = [] if migration else [*migrations.damaged(reach, ended=False), *recovery.damaged(reach, ended=False)]
+    damaged = (
+        [] if migration else [*migrations.damaged(reach, ended=False), *service_reports.damaged(reach, ended=False)]
+    )
     if as_json:
         told = {"migrations": [reports.status_as_json(each) for each in found], "damaged": damaged}
         output.print_json({**told, "services": [service_reports.status_as_json(each) for each in services]})
@@ -85,11 +86,10 @@ def history_command(
     """
     from transship import migrations  # noqa: PLC0415 - see above
     from transship.cli import output, reports, service_reports  # noqa: PLC0415
-    from transship.swarm import recovery  # noqa: PLC0415
 
     reach, screen = _reach(context, None), output.console(settings(context))
-    entries, services = migrations.history(reach, limit=limit), recovery.history(reach, limit=limit)
-    damaged = [*migrations.damaged(reach), *recovery.damaged(reach)]
+    entries, services = migrations.history(reach, limit=limit), service_reports.history(reach, limit=limit)
+    damaged = [*migrations.damaged(reach), *service_reports.damaged(reach)]
     if as_json:
         told = {"migrations": [reports.entry_as_json(each) for each in entries], "damaged": damaged}
         output.print_json({**told, "services": [service_reports.entry_as_json(each) for each in services]})
@@ -156,9 +156,13 @@ def abort_command(
 def _recover(context: typer.Context, words: tuple[str, list[str] | None, bool, bool], told: "Told | None") -> None:
     from transship.cli import output, reports, service_reports  # noqa: PLC0415 - see above
     from transship.errors import TransshipError  # noqa: PLC0415
+    from transship.journal.decision import NOTHING_TOLD  # noqa: PLC0415
 
     migration, host, _, as_json = words
-    services, trouble = service_reports.recover(context, _reach(context, host), words, only_back=told is None)
+    said = told not in (None, NOTHING_TOLD)
+    services, trouble = service_reports.recover(
+        context, _reach(context, host), words, only_back=told is None, told=said
+    )
     if migration and trouble:
         raise trouble
     if migration and services:

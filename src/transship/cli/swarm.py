@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
@@ -138,7 +138,13 @@ def move_command(  # noqa: PLR0913 - the words of the command
 
 
 @swarm_app.command("unpin")
-def unpin_command(context: typer.Context, service: str, *, manager: Manager = "") -> None:
+def unpin_command(
+    context: typer.Context,
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name or id.")],
+    *,
+    manager: Manager = "",
+    as_json: AsJson = False,
+) -> None:
     """Take away the constraints that moves have left on a service. No task is restarted.
 
     For example: transship swarm unpin web
@@ -146,71 +152,92 @@ def unpin_command(context: typer.Context, service: str, *, manager: Manager = ""
     Exit codes:
       0  they are gone
       2  wrong words
-      3  there are none, or a move is under way
+      3  there are none, a move is under way, or it could leave its data
 
     """
-    from transship.cli.say import say  # noqa: PLC0415 - see above
+    from transship.cli import output  # noqa: PLC0415 - see above
+    from transship.cli.say import say  # noqa: PLC0415
     from transship.swarm import api  # noqa: PLC0415
 
-    say(f"{service} no longer has {', '.join(api.unpin(service, _reach(context, manager, None)))}")
+    gone = api.unpin(service, _reach(context, manager, None))
+    if as_json:
+        output.print_json({"outcome": "unpinned", "service": service, "constraints": list(gone)})
+    else:
+        say(f"{service} no longer has {', '.join(gone)}")
 
 
 @swarm_app.command("adopt")
-def adopt_command(
+def adopt_command(  # noqa: PLR0913 - the words of the command
     context: typer.Context,
     container: Annotated[str, typer.Argument(metavar="CONTAINER", help="A running container on a node.")],
     *,
-    on: Annotated[str, typer.Option(metavar="HOST", help="Where it runs; by default on the manager.")] = "",
+    on: Annotated[
+        str, typer.Option(metavar="NODE|HOST", help="Where it runs: a node's name or an address; else the manager.")
+    ] = "",
     manager: Manager = "",
+    at: At = None,
+    as_json: AsJson = False,
     yes: Yes = False,
 ) -> None:
     """Make a service of an ordinary container, on its node. What Swarm has no word for is listed, and asked about.
 
-    For example: transship swarm adopt web --on ssh://root@h2 --manager ssh://root@h1
+    Examples:
+      transship swarm adopt web
+      transship swarm adopt web --on h2
+      transship swarm adopt web --on ssh://root@h2 --manager ssh://root@h1
 
     Exit codes:
       0  it is a service; the old container stays, stopped and renamed
       2  wrong words
-      3  it cannot be, or nobody agreed; nothing was touched
+      3  it cannot be, Swarm refuses it, or nobody agreed; nothing was touched
       4  the service did not come up; the container runs as before
-      6  cut off: the message says what to type
+      6  cut off: transship status says how it stands, transship recover ends it
 
     """
-    from transship.swarm import api  # noqa: PLC0415 - see above
+    from transship.swarm import exchanges  # noqa: PLC0415 - see above
 
-    with _Asking(context, yes=yes) as asking:
-        done = api.adopt(
-            container, _reach(context, manager, None), on, agreed=asking.agreed, listener=asking.progress.show
+    with _Asking(context, yes=yes, machine=as_json) as asking:
+        done = exchanges.adopt(
+            container, _reach(context, manager, at), on, agreed=asking.agreed, listener=asking.progress.show
         )
-    asking.say(f"{done.name} is a service on {done.node} now; the old container is {done.left}, stopped")
+    said = f"{done.name} is a service on {done.node} now; the old container is {done.left}, stopped"
+    asking.end(done.to_json() if as_json else said)
 
 
 @swarm_app.command("release")
 def release_command(
     context: typer.Context,
-    service: Annotated[str, typer.Argument(metavar="SERVICE", help="A service with one task.")],
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="A service with one task, by name or id.")],
     *,
     manager: Manager = "",
     at: At = None,
+    as_json: AsJson = False,
     yes: Yes = False,
 ) -> None:
     """Make an ordinary container of a service, on its node. Configs and secrets stay inside the swarm: then refused.
 
-    For example: transship swarm release web --manager ssh://root@h1 --at h2=ssh://root@10.0.0.2
+    What a container cannot keep is listed, and asked about: at least what the task wrote into its own filesystem.
+
+    Examples:
+      transship swarm release web --yes
+      transship swarm release web --manager ssh://root@h1 --at h2=ssh://root@10.0.0.2
 
     Exit codes:
       0  it is a container; the service is gone
       2  wrong words
       3  it cannot be, or nobody agreed; nothing was touched
       4  the container did not come up; the service runs as before
-      6  cut off: the message says what to type
+      5  it is a container, but the service, without tasks, could not be removed
+      6  cut off: transship status says how it stands, transship recover ends it
 
     """
-    from transship.swarm import api  # noqa: PLC0415 - see above
+    from transship.swarm import exchanges  # noqa: PLC0415 - see above
 
-    with _Asking(context, yes=yes) as asking:
-        done = api.release(service, _reach(context, manager, at), agreed=asking.agreed, listener=asking.progress.show)
-    asking.say(f"{done.name} is an ordinary container on {done.node} now")
+    with _Asking(context, yes=yes, machine=as_json) as asking:
+        done = exchanges.release(
+            service, _reach(context, manager, at), agreed=asking.agreed, listener=asking.progress.show
+        )
+    asking.end(done.to_json() if as_json else f"{done.name} is an ordinary container on {done.node} now")
 
 
 class _Asking:
@@ -241,11 +268,14 @@ class _Asking:
             output.print_findings(self.screen, findings)
             return self._yes or no_warnings(findings) or (self.screen.is_interactive and confirmed())
 
-    def say(self, text: str) -> None:
-        """Print a line."""
-        from transship.cli.output import line  # noqa: PLC0415 - see above
+    def end(self, said: "str | dict[str, Any]") -> None:
+        """Print a line, or an object for a machine."""
+        from transship.cli import output  # noqa: PLC0415 - see above
 
-        self.screen.print(line(text), soft_wrap=True)
+        if isinstance(said, str):
+            self.screen.print(output.line(said), soft_wrap=True)
+        else:
+            output.print_json(said)
 
 
 def _plan(context: typer.Context, journey: "ServiceJourney", options: "SwarmOptions", *, as_json: bool) -> None:

@@ -1,106 +1,142 @@
 import secrets
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import ClassVar
 
-from transship.engine import first_interrupt_only
-from transship.errors import NeedsRecoveryError, NotFoundError, PreflightError, RolledBackError, TransshipError
-from transship.hosts.base import Docker, Host, Json
+from transship.errors import ConflictError, NeedsRecoveryError, NotFoundError, PreflightError
+from transship.hosts.base import Host, Json
 from transship.lifecycle import SETTLE_S
 from transship.observe.source import changed_paths, read_spec
+from transship.plan.findings import Finding
 from transship.spec.model import ContainerSpec
-from transship.swarm.exchange import OF_SWARM, TIMEOUT_S, Exchange, Exchanged
-from transship.swarm.model import Service
-from transship.swarm.reason import reason_of
-from transship.swarm.translate import not_kept, service_spec
+from transship.strategies.record import coordinator
+from transship.swarm.change import edit_service
+from transship.swarm.edits import labelled, scaled
+from transship.swarm.exchange import TIMEOUT_S, Exchange, Outcome, Undertaking, by_lasting_name
+from transship.swarm.exchange_ends import give_back_container, keep_service
+from transship.swarm.exchange_record import ExchangeRecord, as_move, to_label
+from transship.swarm.model import Node, Service
+from transship.swarm.record import CLAIM, Place
+from transship.swarm.translate import dropped, not_kept, service_spec
+from transship.swarm.translate_back import OF_SWARM
 from transship.swarm.watch import Goal, Watch
-from transship.undo import Patience
+
+_GRACE_S = 10.0
+"""How long Docker lets a container stop where nobody says anything."""
 
 
-def adopt(exchange: Exchange, container: str) -> Exchanged:
-    """Make a service of a running container, on the node where it is. The container stays, stopped and renamed.
+def adoption(exchange: Exchange, container: str) -> "Adoption":
+    """Say what is to be done to make a service of a running container, on its node. Nothing is touched.
 
-    Volumes are used on; what it wrote into its own filesystem stays in the old container. A process that is killed in
-    the middle leaves that stopped, under a name that tells of it, and the journal knows nothing of it.
-
-    Raises:
-        PreflightError: it does not run, the name is taken, or nobody agreed to the differences; nothing was touched.
-        RolledBackError: the service did not come up; the container runs as before.
-        NeedsRecoveryError: that could not be reached; the hint says what to type.
-
+    Volumes are used on; what it wrote into its own filesystem stays in the old container, which stays, stopped and
+    renamed. Raises `PreflightError`: it cannot be, or nobody agreed to the differences.
     """
-    node = str((exchange.host.docker.info().get("Swarm") or {}).get("NodeID", ""))
-    if not node:
-        raise PreflightError(f"{exchange.host.name} is no node of a swarm", hint="docker swarm join makes it one")
     inspected = _running(exchange.host, container)
-    spec = _by_lasting_name(exchange.host.docker, read_spec(exchange.host.docker, inspected))
+    docker = exchange.host.docker
+    spec = _by_digest(by_lasting_name(docker, read_spec(docker, inspected)))
     if any(Service.read(each).name == spec.name for each in exchange.swarm.services()):
         raise PreflightError(f"the swarm has a service {spec.name} already", hint="rename the container first")
-    differences = [*not_kept(spec), *_written(exchange.host, inspected["Id"], spec)]
-    exchange.ask(differences)
-    adoption = _Adoption(exchange, spec, inspected, node, f"{spec.name}.adopted.{secrets.token_hex(4)}")
-    with first_interrupt_only() as interrupts:
-        try:
-            adoption.run()
-        except BaseException as cause:
-            interrupts.armed = False
-            raise adoption.taken_back(cause) from cause
-    return Exchanged(spec.name, exchange.host.name, adoption.left, tuple(differences))
+    differences = (*not_kept(spec, docker.info()), *_written(exchange.host, inspected["Id"], spec))
+    exchange.ask(differences, *_notes(spec))
+    identity = secrets.token_hex(4)
+    stop_s = spec.config.get("StopTimeout")
+    record = ExchangeRecord(
+        id=identity,
+        kind="adopt",
+        begun=datetime.now(UTC).isoformat(),
+        coordinator=coordinator(),
+        manager=exchange.manager,
+        node=Place(exchange.node.id, exchange.node.name, exchange.host.name),
+        name=spec.name,
+        aside=f"{spec.name}.adopted.{identity}",
+        grace_s=_GRACE_S if stop_s is None else float(stop_s),
+        container=str(inspected["Id"]),
+        policy=inspected["HostConfig"].get("RestartPolicy") or {},
+    )
+    return Adoption(exchange, record, differences, spec)
 
 
 @dataclass
-class _Adoption:
-    """One adoption under way; `service` is the id of what was made."""
+class Adoption(Undertaking):
+    """An adoption. Swarm is asked for the service before the container is stopped: what it refuses costs nothing."""
 
-    exchange: Exchange
     spec: ContainerSpec
-    inspected: Json
-    node: str
-    left: str
-    service: str = ""
 
-    def run(self) -> None:
-        docker, container = self.exchange.host.docker, str(self.inspected["Id"])
-        with self.exchange.recorder.phase("stop", f"the container, which is called {self.left} from now on"):
+    done: ClassVar[Outcome] = "adopted"
+
+    def begin(self) -> None:
+        swarm, record = self.exchange.swarm, self.record
+        with self.exchange.recorder.phase("create", "the service, without a task"):
+            asked = service_spec(self.spec, record.name, record.node.node)
+            self.save(service=swarm.create_service(scaled(labelled(asked, CLAIM, to_label(record)), 0)))
+
+    def change(self) -> None:
+        docker, container = self.exchange.host.docker, self.record.container
+        self._see_what_was_taken()
+        with self.exchange.recorder.phase("stop", f"the container, which is called {self.record.aside} from now on"):
+            self._require_unchanged()
+            self.save(stage="stopping")
             docker.set_restart_policy(container, {"Name": "no"})
             docker.stop(container)
-            docker.rename(container, self.left)
+            docker.rename(container, self.record.aside)
         with self.exchange.recorder.phase("arrive", "until the service runs"):
-            self.service = self.exchange.swarm.create_service(service_spec(self.spec, self.spec.name, self.node))
-            goal, watch = Goal(1, frozenset({self.node})), Watch(self.exchange.swarm, self.service, frozenset())
+            swarm, service = self.exchange.swarm, self.record.service
+            self.save(stage="changed")
+            edit_service(swarm, as_move(self.record), partial(scaled, replicas=1))
+            goal, watch = Goal(1, frozenset({self.record.node.node})), Watch(swarm, service, frozenset())
             watch.arrive(goal, TIMEOUT_S)
             watch.stay(goal, SETTLE_S)
 
-    def taken_back(self, cause: BaseException) -> TransshipError:
-        """Remove the service and start the container again; return the error that says how that ended."""
-        name, host = self.spec.name, self.exchange.host
+    def finish(self) -> None:
         try:
-            Patience()(self._restore)
-        except Exception as error:  # noqa: BLE001 - whatever it is, somebody must look
-            return NeedsRecoveryError(
-                f"{reason_of(cause)}; and {name} could not be started again: {error}",
-                hint=f"docker service rm {name}, then on {host.name}: docker start {self.inspected['Id'][:12]}",
-            )
-        return RolledBackError(f"{reason_of(cause)}; {name} is an ordinary container as before")
+            keep_service(self.exchange.swarm, self.record)
+        except Exception as error:
+            raise NeedsRecoveryError(
+                f"{self.record.name} runs as a service, but its label {CLAIM} could not be taken away: {error}",
+                hint=f"transship recover {self.record.id} tries again",
+            ) from error
 
-    def _restore(self) -> None:
-        docker, container = self.exchange.host.docker, str(self.inspected["Id"])
-        ours = [Service.read(each) for each in self.exchange.swarm.services()]
-        for service in ours:  # the answer to its creation may have been lost: there was none of this name
-            if service.name == self.spec.name:
-                self.exchange.swarm.remove_service(service.id)
-                self.exchange.await_end(service.id)
-        if docker.inspect_container(container)["Name"] != f"/{self.spec.name}":
-            docker.rename(container, self.spec.name)
-        docker.start(container)
-        docker.set_restart_policy(container, self.inspected["HostConfig"].get("RestartPolicy") or {"Name": "no"})
+    def take_back(self) -> None:
+        give_back_container(self.exchange.swarm, self.exchange.host, self.record)
+
+    @property
+    def by_hand(self) -> str:
+        name, policy = self.record.name, self.record.policy
+        tries = f":{policy['MaximumRetryCount']}" if policy.get("MaximumRetryCount") else ""
+        return (
+            f"docker service rm {name}, and when its container is gone, on {self.record.node.name}: docker rename "
+            f"{self.record.aside} {name}; docker update --restart {policy.get('Name') or 'no'}{tries} {name}; "
+            f"docker start {name}"
+        )
+
+    def _see_what_was_taken(self) -> None:
+        """Swarm leaves out without a word what its version does not know; only now that can be seen."""
+        asked = service_spec(self.spec, self.record.name, self.record.node.node)
+        kept = self.exchange.swarm.service(self.record.service)["Spec"]
+        lost = [f"its {each}" for each in dropped(asked["TaskTemplate"], kept["TaskTemplate"])]
+        self.exchange.ask(lost)
+        self.differences += tuple(lost)
+
+    def _require_unchanged(self) -> None:
+        inspected = self.exchange.host.docker.inspect_container(self.record.container)
+        if inspected["Name"] != f"/{self.record.name}" or not inspected["State"]["Running"]:
+            raise ConflictError(f"somebody has stopped or renamed {self.record.name} meanwhile")
 
 
-def _by_lasting_name(docker: Docker, spec: ContainerSpec) -> ContainerSpec:
-    """With its image called by its id, where its name means another image by now. Swarm does not pull an id."""
-    try:
-        same = docker.inspect_image(spec.image.reference)["Id"] == spec.image.id
-    except NotFoundError:
-        same = False
-    return spec if same else replace(spec, image=replace(spec.image, reference=spec.image.id))
+def node_of(host: Host, nodes: tuple[Node, ...]) -> Node:
+    """The node that the host is, if it takes tasks. Raises `PreflightError`."""
+    id_ = str((host.docker.info().get("Swarm") or {}).get("NodeID", ""))
+    node = next((each for each in nodes if each.id == id_), None)
+    if node is None:
+        names = ", ".join(each.name for each in nodes)
+        raise PreflightError(f"{host.name} is no node of this swarm", hint=f"its nodes are {names}; --on names one")
+    if (node.state, node.availability) != ("ready", "active"):
+        raise PreflightError(
+            f"the node {node.name} takes no tasks: it is {node.state}, and its availability is {node.availability}",
+            hint=f"docker node update --availability active {node.name}",
+        )
+    return node
 
 
 def _running(host: Host, container: str) -> Json:
@@ -119,6 +155,29 @@ def _running(host: Host, container: str) -> Json:
             hint="make the service with docker service create",
         )
     return inspected
+
+
+def _by_digest(spec: ContainerSpec) -> ContainerSpec:
+    """With its image called by name and digest, where that is known: a name alone is pulled anew for each task."""
+    reference = spec.image.reference
+    digest = next((each for each in spec.image.digests if _repository(each) == _repository(reference)), "")
+    if "@" in reference or not digest:
+        return spec
+    return replace(spec, image=replace(spec.image, reference=f"{reference}@{digest.partition('@')[2]}"))
+
+
+def _repository(name: str) -> str:
+    name = name.partition("@")[0]
+    head, colon, tag = name.rpartition(":")
+    return (head if colon and "/" not in tag else name).removeprefix("docker.io/").removeprefix("library/")
+
+
+def _notes(spec: ContainerSpec) -> list[Finding]:
+    reference = spec.image.reference
+    if "@" in reference or reference == spec.image.id:
+        return []
+    text = f"{reference} has no digest here: where a registry has an image of this name, the service's tasks get that"
+    return [Finding("note", "no-digest", text)]
 
 
 def _written(host: Host, container: str, spec: ContainerSpec) -> list[str]:

@@ -17,22 +17,18 @@ from transship.journal.stored import JournalError
 from transship.metrics.downtime import Prober
 from transship.metrics.events import Listener, Recorder
 from transship.plan.findings import Agreement, errors, no_warnings
-from transship.swarm.adopt import adopt as adopt_container
 from transship.swarm.base import Swarm
 from transship.swarm.constraints import free_to_leave
 from transship.swarm.edits import constrained, labelled
-from transship.swarm.exchange import Exchange, Exchanged
 from transship.swarm.journal import SwarmJournal
 from transship.swarm.model import Node, Service, Task
 from transship.swarm.move import ServiceMoving
-from transship.swarm.observe import find_service, require_known, require_manager, require_node, see_host, see_swarm
+from transship.swarm.observe import find_service, require_known, require_manager, see_host, see_swarm
 from transship.swarm.options import SwarmOptions
 from transship.swarm.pins import Pins
 from transship.swarm.plan import ServicePlan, new_record, plan_move
 from transship.swarm.reach import Connections, Reach, connections
 from transship.swarm.record import CLAIM, PIN
-from transship.swarm.release import releasable
-from transship.swarm.release import release as release_service
 from transship.swarm.result import Outcome, ServiceResult
 from transship.swarm.route import find_route
 from transship.swarm.seen import Route, SwarmSeen
@@ -135,36 +131,6 @@ def _unpinned(swarm: Swarm, service: Service, pins: Pins) -> tuple[str, ...]:
             hint=f"docker service update --constraint-rm '{pins.own[0]}' {service.name} does so all the same",
         )
     return left
-
-
-def adopt(
-    container: str,
-    reach: Reach,
-    host: str = "",
-    *,
-    agreed: Agreement = no_warnings,
-    listener: Listener | None = None,
-) -> Exchanged:
-    """Make a service of a container on the host at an address, by default the manager. See `swarm.adopt`."""
-    with connections(reach) as connected:
-        require_manager(connected.swarm, reach.manager)
-        node = connected.open(host or reach.manager)
-        return adopt_container(Exchange(connected.swarm, node, _recorder(listener), agreed), container)
-
-
-def release(
-    service: str, reach: Reach, *, agreed: Agreement = no_warnings, listener: Listener | None = None
-) -> Exchanged:
-    """Make an ordinary container of a service, on its node. See `swarm.release`."""
-    with connections(reach) as connected:
-        swarm = connected.swarm
-        require_manager(swarm, reach.manager)
-        found = find_service([Service.read(each) for each in swarm.services()], service, reach.manager)
-        task = releasable(found, tuple(Task.read(each) for each in swarm.tasks(found.id)))
-        node = Node.read(swarm.node(task.node))
-        host = connected.host(node)
-        require_node(host, node)
-        return release_service(Exchange(swarm, host, _recorder(listener), agreed), found, task)
 
 
 def forbidden(made: ServicePlan) -> bool:

@@ -8,6 +8,7 @@ from typing import Self, TypeAlias
 from transship.errors import LockedError
 from transship.journal.store import Journal
 from transship.journal.stored import JournalError
+from transship.swarm.exchange_record import EXCHANGES, ExchangeRecord
 from transship.swarm.record import ServiceMove, from_text, to_text
 from transship.swarm.records import Entry, Form, Records
 
@@ -17,15 +18,19 @@ _MOVES = Form("services", "move of a service", to_text, from_text)
 
 
 class SwarmJournal(Journal):
-    """The journal, with the moves of services beside those of containers. The same promises hold."""
+    """The journal, with the moves of services, and adoptions and releases, beside the moves of containers.
+
+    The same promises hold.
+    """
 
     moves: Records[ServiceMove]
+    exchanges: Records[ExchangeRecord]
 
     @classmethod
     def open(cls, folder: Path | None = None) -> Self:
         """As `Journal.open`."""
         journal = super().open(folder)
-        journal.moves = Records(journal, _MOVES)
+        journal.moves, journal.exchanges = Records(journal, _MOVES), Records(journal, EXCHANGES)
         return journal
 
     @contextmanager

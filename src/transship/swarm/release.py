@@ -1,24 +1,29 @@
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import ClassVar
 
-from transship.engine import first_interrupt_only
-from transship.errors import NeedsRecoveryError, PreflightError, RolledBackError, TransshipError
-from transship.hosts.base import Json
+from transship.errors import NotFoundError, PreflightError, SourceNotRetiredError
+from transship.hosts.base import Docker
 from transship.lifecycle import ProveHealthy
 from transship.observe.source import api_version, read_spec
 from transship.spec.model import ContainerSpec
 from transship.spec.render import connections, create_body
-from transship.swarm.edits import scaled
-from transship.swarm.exchange import OF_SWARM, TIMEOUT_S, Exchange, Exchanged
+from transship.strategies.record import coordinator
+from transship.swarm.change import edit_service, mark
+from transship.swarm.edits import before, scaled
+from transship.swarm.exchange import TIMEOUT_S, Exchange, Outcome, Undertaking, by_lasting_name
+from transship.swarm.exchange_ends import await_end, drop_service, give_back_service
+from transship.swarm.exchange_record import ExchangeRecord, as_move, to_label
 from transship.swarm.model import Service, Task
-from transship.swarm.reason import reason_of
-from transship.swarm.record import CLAIM
+from transship.swarm.record import CLAIM, Place
+from transship.swarm.translate_back import as_container, not_kept
 from transship.swarm.watch import Goal, Watch
-from transship.undo import Patience
 
-_POLICIES = {"any": "unless-stopped", "on-failure": "on-failure", "none": "no"}
 _HEALTH_S = 60.0
+_NANO = 1_000_000_000
 
 
 def releasable(service: Service, tasks: tuple[Task, ...]) -> Task:
@@ -26,8 +31,12 @@ def releasable(service: Service, tasks: tuple[Task, ...]) -> Task:
     name = service.name
     if CLAIM in service.labels:
         raise PreflightError(f"a move of {name} is under way, or was cut off", hint="transship status")
-    if service.mode != "Replicated" or service.replicas != 1:
-        raise PreflightError(f"{name} has not one task but a number of them", hint=f"docker service scale {name}=1")
+    if service.mode != "Replicated":
+        raise PreflightError(f"{name} is {'global' if service.mode == 'Global' else 'a job'}, and has no one task")
+    if service.replicas != 1:
+        raise PreflightError(f"{name} has {service.replicas} tasks, not one", hint=f"docker service scale {name}=1")
+    if service.update_state == "updating":
+        raise PreflightError(f"{name} is being updated", hint="wait for the end of that: docker service ps tells it")
     if service.container.get("Configs") or service.container.get("Secrets"):
         raise PreflightError(
             f"{name} uses configs or secrets of the swarm, which stay inside it and are not read out",
@@ -39,116 +48,115 @@ def releasable(service: Service, tasks: tuple[Task, ...]) -> Task:
     return running[0]
 
 
-def release(exchange: Exchange, service: Service, task: Task) -> Exchanged:
-    """Make an ordinary container of a service's task, on the node where it is, and remove the service.
+def release_of(exchange: Exchange, service: Service, task: Task) -> "Release":
+    """Say what is to be done to make an ordinary container of a service's task, on its node. Nothing is touched.
 
-    Volumes are used on; what the task wrote into its own filesystem is lost with it.
-
-    Raises:
-        PreflightError: nobody agreed to the differences; nothing was touched.
-        RolledBackError: the container did not come up; the service runs as before.
-        NeedsRecoveryError: that could not be reached; the hint says what to type.
-
+    Volumes are used on; what the task wrote into its own filesystem is lost with it. Raises `PreflightError`: the
+    container's name is taken, or nobody agreed to the differences.
     """
     docker = exchange.host.docker
-    spec = read_spec(docker, docker.inspect_container(task.container))
-    differences = tuple(_not_kept(service, spec))
+    if _has(docker, service.name):
+        raise PreflightError(
+            f"{exchange.host.name} has a container {service.name} already", hint="rename it, or remove it, first"
+        )
+    was = read_spec(docker, docker.inspect_container(task.container))
+    differences = not_kept(service, was, exchange.node)
     exchange.ask(differences)
-    undertaking = _Release(exchange, service, task, as_container(service, spec))
-    with first_interrupt_only() as interrupts:
-        try:
-            undertaking.run()
-        except BaseException as cause:
-            interrupts.armed = False
-            raise undertaking.taken_back(cause) from cause
-        interrupts.armed = False
-        exchange.swarm.remove_service(service.id)
-    return Exchanged(service.name, exchange.host.name, "", differences)
-
-
-def as_container(service: Service, spec: ContainerSpec) -> ContainerSpec:
-    """What the service's container is without Swarm. Pure."""
-    labels = {key: value for key, value in spec.config.get("Labels", {}).items() if not key.startswith(OF_SWARM)}
-    config = {key: value for key, value in spec.config.items() if key != "Labels"}
-    networks = tuple(item for item in spec.networks if item.network.attachable)
-    mode = spec.network_mode if spec.network_mode in {"host", "none"} else "bridge"
-    restart = service.template.get("RestartPolicy") or {}
-    policy: dict[str, Any] = {"Name": _POLICIES[restart.get("Condition", "any")]}
-    if policy["Name"] == "on-failure" and restart.get("MaxAttempts"):
-        policy["MaximumRetryCount"] = restart["MaxAttempts"]
-    return replace(
-        spec,
+    identity = secrets.token_hex(4)
+    record = ExchangeRecord(
+        id=identity,
+        kind="release",
+        begun=datetime.now(UTC).isoformat(),
+        coordinator=coordinator(),
+        manager=exchange.manager,
+        node=Place(exchange.node.id, exchange.node.name, exchange.host.name),
         name=service.name,
-        network_mode=networks[0].network.name if networks else mode,
-        networks=networks,
-        config={**config, **({"Labels": labels} if labels else {})},
-        host_config={**spec.host_config, "RestartPolicy": policy, "PortBindings": _bindings(service)},
+        aside=f"{service.name}.released.{identity}",
+        grace_s=service.grace_s,
+        service=service.id,
+        before=before(service),
     )
-
-
-def _bindings(service: Service) -> dict[str, list[Json]]:
-    found: dict[str, list[Json]] = {}
-    for port in service.ports:
-        key = f"{port['TargetPort']}/{port.get('Protocol', 'tcp')}"
-        found.setdefault(key, []).append({"HostIp": "", "HostPort": str(port.get("PublishedPort") or "")})
-    return found
-
-
-def _not_kept(service: Service, spec: ContainerSpec) -> Iterator[str]:
-    for item in spec.networks:
-        if item.network.scope == "swarm" and not (item.network.attachable or item.network.ingress):
-            yield f"the network {item.network.name}, which only services may join,"
-    for port in service.ports:
-        if port.get("PublishMode", "ingress") == "ingress":
-            yield f"the port {port.get('PublishedPort')} on every other node"
-    yield "what its task wrote into its own filesystem"
+    spec = by_lasting_name(docker, as_container(service, was, _aliases(docker, service)))
+    return Release(exchange, record, differences, service, spec)
 
 
 @dataclass
-class _Release:
-    """One release under way; `container` is the id of what was made."""
+class Release(Undertaking):
+    """A release. The container is made before the service is scaled to zero: what Docker refuses costs nothing."""
 
-    exchange: Exchange
     service: Service
-    task: Task
     spec: ContainerSpec
-    container: str = field(default="", init=False)
 
-    def run(self) -> None:
+    done: ClassVar[Outcome] = "released"
+
+    def begin(self) -> None:
+        with self.exchange.recorder.phase("claim", "label the service"):
+            mark(self.exchange.swarm, self.service, to_label(self.record))
+
+    def change(self) -> None:
         docker, recorder = self.exchange.host.docker, self.exchange.recorder
-        version = api_version(docker.version()["ApiVersion"])
         with recorder.phase("create", f"the container {self.spec.name}"):
-            body = create_body(self.spec, image=self.spec.image.id, api_version=version)
-            self.container = docker.create_container(self.spec.name, body)
-            for network, endpoint in connections(self.spec, version):
-                docker.connect(network, self.container, endpoint)
+            self._create()
         with recorder.phase("stop", "scale the service to zero"):
-            swarm = self.exchange.swarm
-            swarm.update_service(self.service.id, self.service.version, scaled(self.service.spec, 0))
-            Watch(swarm, self.service.id, frozenset()).arrive(Goal(0, frozenset()), TIMEOUT_S, patient=True)
-            self.exchange.await_end(self.service.id)
+            self._stop()
         with recorder.phase("start"):
-            docker.start(self.container)
-        ProveHealthy(None, _HEALTH_S).prove(self.exchange.host, self.container, recorder)
+            self.save(stage="changed")
+            docker.start(self.record.container)
+        begins_s = self.spec.config.get("Healthcheck", {}).get("StartPeriod", 0) / _NANO
+        ProveHealthy(None, _HEALTH_S + begins_s).prove(self.exchange.host, self.record.container, recorder)
 
-    def taken_back(self, cause: BaseException) -> TransshipError:
-        """Remove the container and scale the service up again; return the error that says how that ended."""
-        name = self.service.name
+    def finish(self) -> None:
         try:
-            Patience()(self._restore)
-        except Exception as error:  # noqa: BLE001 - whatever it is, somebody must look
-            return NeedsRecoveryError(
-                f"{reason_of(cause)}; and the service {name} could not be started again: {error}",
-                hint=f"docker rm --force {name} on {self.exchange.host.name}, then docker service scale {name}=1",
-            )
-        return RolledBackError(f"{reason_of(cause)}; the service {name} runs as before")
+            drop_service(self.exchange.swarm, self.record)
+        except Exception as error:
+            raise SourceNotRetiredError(
+                f"{self.record.name} runs as a container on {self.record.node.name}, but the service, which has no "
+                f"tasks any more, could not be removed: {error}",
+                hint=f"transship recover {self.record.id} tries again",
+            ) from error
 
-    def _restore(self) -> None:
-        swarm = self.exchange.swarm
-        if self.container:
-            self.exchange.host.docker.remove_container(self.container)
-        now = Service.read(swarm.service(self.service.id))
-        if now.replicas == 0:
-            swarm.update_service(now.id, now.version, scaled(now.spec, 1))
-        watch = Watch(swarm, self.service.id, frozenset())
-        watch.arrive(Goal(1, frozenset({self.task.node})), TIMEOUT_S, patient=True)
+    def take_back(self) -> None:
+        give_back_service(self.exchange.swarm, self.exchange.host, self.record)
+
+    @property
+    def by_hand(self) -> str:
+        name, node = self.record.name, self.record.node
+        return (
+            f"docker rm --force {self.record.container or self.record.aside} on {node.name}, then docker service "
+            f"update --label-rm {CLAIM} --constraint-add node.id=={node.node} --replicas 1 {name}"
+        )
+
+    def _create(self) -> None:
+        docker = self.exchange.host.docker
+        version = api_version(docker.version()["ApiVersion"])
+        body = create_body(self.spec, image=self.spec.image.reference, api_version=version)
+        # Under a name of its own, so that it is known again where the answer is lost.
+        self.save(container=docker.create_container(self.record.aside, body))
+        for network, endpoint in connections(self.spec, version):
+            docker.connect(network, self.record.container, endpoint)
+        docker.rename(self.record.container, self.spec.name)
+
+    def _stop(self) -> None:
+        swarm, record = self.exchange.swarm, self.record
+        self.save(stage="stopping")
+        edit_service(swarm, as_move(record), partial(scaled, replicas=0))
+        Watch(swarm, record.service, frozenset()).arrive(Goal(0, frozenset()), TIMEOUT_S + record.grace_s, patient=True)
+        await_end(self.exchange.host, record.service, record.grace_s)
+
+
+def _has(docker: Docker, container: str) -> bool:
+    try:
+        docker.inspect_container(container)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _aliases(docker: Docker, service: Service) -> Mapping[str, tuple[str, ...]]:
+    """What the service is called beside its name, by the name of the network. The spec has the networks' ids."""
+    joined = [*(service.template.get("Networks") or ()), *(service.spec.get("Networks") or ())]
+    return {
+        str(docker.inspect_network(each["Target"])["Name"]): tuple(each["Aliases"])
+        for each in joined
+        if each.get("Aliases")
+    }

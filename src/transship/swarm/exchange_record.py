@@ -1,0 +1,96 @@
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from transship.codec import MalformedError, decode, encode, loads
+from transship.swarm.record import Before, Place, ServiceMove
+from transship.swarm.records import Form
+
+Kind = Literal["adopt", "release"]
+Stage = Literal["begun", "stopping", "changed", "ended"]
+"""How far it is. `begun`: what shall run in the end may have been made, without running, and nothing was stopped.
+`stopping`: what ran may have been told to stop. `changed`: what shall run may have been started. `ended`: nothing is
+left to do.
+"""
+
+FORMAT = 1
+_ID = re.compile(r"[0-9A-Za-z]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeRecord:
+    """All that must be known of an adoption or release to end it. It says what may be, never what is.
+
+    `manager` is the address of the manager that was asked; `node` is where both run. `name` is what service and
+    container are called. `service` and `container` are their ids, empty while nobody knows the one that is to be made.
+    `aside` is what the container is called meanwhile: an adopted one from its stop on, one that a release makes until
+    it has been made. `policy` is the restart policy that an adopted container had, `grace_s` how long what ran may take
+    to stop. `before` is what a release changes of the service.
+    """
+
+    id: str
+    kind: Kind
+    begun: str
+    coordinator: str
+    manager: str
+    node: Place
+    name: str
+    aside: str
+    grace_s: float
+    service: str = ""
+    container: str = ""
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    before: Before = field(default_factory=lambda: Before(None, None, None))
+    stage: Stage = "begun"
+    outcome: str = ""
+    detail: str = ""
+
+
+def to_text(record: ExchangeRecord) -> str:
+    """The stored form."""
+    return json.dumps({"format": FORMAT, **encode(record)})
+
+
+def from_text(text: str) -> ExchangeRecord:
+    """Read the stored form. Raises `MalformedError` for anything else."""
+    members = loads(text)
+    if not isinstance(members, dict) or members.pop("format", None) != FORMAT:
+        raise MalformedError("it is no record of an adoption or release that this version of transship can read")
+    record = decode(ExchangeRecord, members)
+    if not _ID.fullmatch(record.id):
+        raise MalformedError("its id is none")
+    return record
+
+
+def to_label(record: ExchangeRecord) -> str:
+    """What the service's label says meanwhile: whose it is, and nothing that another machine could act upon."""
+    return json.dumps({"format": FORMAT, "kind": record.kind, "id": record.id})
+
+
+def as_move(record: ExchangeRecord) -> ServiceMove:
+    """The service's part of it, in the words of a move that goes nowhere."""
+    return ServiceMove(
+        id=record.id,
+        begun=record.begun,
+        coordinator=record.coordinator,
+        manager=record.manager,
+        service=record.service,
+        name=record.name,
+        method="constraint",
+        source=record.node,
+        target=record.node,
+        tasks=(),
+        expected=1,
+        home=(record.node.node,),
+        goal=(),
+        pins=(),
+        unpin=False,
+        availability="active",
+        volumes=(),
+        before=record.before,
+    )
+
+
+EXCHANGES = Form("exchanges", "adoption or release", to_text, from_text)

@@ -1,0 +1,269 @@
+"""What became of adoptions and releases that were cut off, and how they are ended.
+
+The journal of the machine that began one knows of it. A label on the service keeps moves and other releases away, but
+tells another machine nothing that it could act upon.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from transship.errors import (
+    HostError,
+    LockedError,
+    NeedsRecoveryError,
+    NotFoundError,
+    PreflightError,
+    StepError,
+    TransshipError,
+    UnhealthyError,
+    UsageError,
+)
+from transship.hosts.base import Docker, Host
+from transship.metrics.events import Listener, Recorder
+from transship.migrations import Reach as Sought
+from transship.swarm.base import Swarm
+from transship.swarm.change import holder
+from transship.swarm.exchange_ends import (
+    drop_service,
+    give_back_container,
+    give_back_service,
+    keep_service,
+    service_of,
+)
+from transship.swarm.exchange_record import ExchangeRecord
+from transship.swarm.journal import SwarmJournal
+from transship.swarm.model import Node, Service
+from transship.swarm.observe import require_node
+from transship.swarm.reach import Reach, connections
+from transship.swarm.records import Entry
+from transship.swarm.recovery import Kind
+from transship.swarm.watch import Goal, Watch
+
+_COMING_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeStatus:
+    """An adoption or release, what `recover` would do about it, and why.
+
+    `wait`: a process of this machine is at work on it. `finish`: what shall run in the end runs, and the rest is done.
+    `bring-back`: what ran before is made to run again. `forget`: nothing is left to do. `unreachable`: nobody could be
+    asked.
+    """
+
+    record: ExchangeRecord
+    would: Kind
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSeen:
+    """What is there. `service`: `theirs` is one that has the label no more. `runs`: its task runs on the node.
+
+    A container that restarts again and again, or that its health check finds unhealthy, counts as stopped.
+    """
+
+    service: Literal["absent", "ours", "theirs"]
+    runs: bool
+    container: Literal["absent", "stopped", "running"]
+
+
+def decide(record: ExchangeRecord, seen: ExchangeSeen) -> ExchangeStatus:
+    """What is to be done about one that was cut off, from what is seen now. Pure.
+
+    Forward only where what shall run runs and the other does not; else back, as long as there is something to go back
+    to.
+    """
+    name, adopting = record.name, record.kind == "adopt"
+    if seen.service == "theirs":
+        return ExchangeStatus(record, "forget", f"the service {name} is there, and has no label of it any more")
+    if seen.service == "absent" and (not adopting or seen.container == "absent" or record.stage == "begun"):
+        return ExchangeStatus(record, "forget", f"there is no service {name} any more")
+    arrived = seen.runs and seen.container != "running" if adopting else seen.container == "running" and not seen.runs
+    if record.stage == "changed" and seen.service == "ours" and arrived:
+        return ExchangeStatus(record, "finish", f"{name} runs as a {_THEN[record.kind]} on {record.node.name}")
+    why = f"{name} does not run as a {_THEN[record.kind]} on {record.node.name}, or not alone"
+    return ExchangeStatus(record, "bring-back", why)
+
+
+_THEN = {"adopt": "service", "release": "container"}
+_OUTCOMES: Mapping[tuple[str, Kind], str] = {
+    ("adopt", "finish"): "adopted",
+    ("release", "finish"): "released",
+    ("adopt", "bring-back"): "rolled-back",
+    ("release", "bring-back"): "rolled-back",
+}
+
+
+def status(sought: Sought, exchange: str = "") -> list[ExchangeStatus]:
+    """Those that have not ended, or the one that is named. Changes nothing."""
+    with SwarmJournal.open(sought.state) as journal:
+        return [_status(record, sought, journal) for record in _records(journal, exchange)]
+
+
+def history(sought: Sought, *, limit: int = 50) -> list[Entry[ExchangeRecord]]:
+    """Those that this machine began last, newest first."""
+    with SwarmJournal.open(sought.state) as journal:
+        return journal.exchanges.history(limit)
+
+
+def damaged(sought: Sought, *, ended: bool = True) -> list[str]:
+    """Why some in the journal cannot be read, a sentence each; not `ended`: of those that are open."""
+    with SwarmJournal.open(sought.state) as journal:
+        return [str(error) for error in journal.exchanges.damaged(ended=ended)]
+
+
+def recover(
+    sought: Sought,
+    exchange: str = "",
+    *,
+    only_back: bool = False,
+    agreed: Callable[[ExchangeStatus], bool] = lambda _: True,
+    listener: Listener | None = None,
+) -> list[ExchangeStatus]:
+    """End those that were cut off, or the one that is named, and return what was done. Twice changes nothing more.
+
+    Raises as `recovery.recover`.
+    """
+    recorder = Recorder(listeners=[] if listener is None else [listener])
+    done: list[ExchangeStatus] = []
+    with SwarmJournal.open(sought.state) as journal:
+        failed: list[TransshipError] = [] if exchange else [*journal.exchanges.damaged(ended=False)]
+        for record in _records(journal, exchange):
+            found = _status(record, sought, journal)
+            if found.would == "wait" and not exchange:
+                done.append(found)
+                continue
+            try:
+                _refuse(found, agreed, only_back=only_back)
+                with journal.at_work(record.id), recorder.phase(found.would, found.why):
+                    _carry_out(found, sought)
+                    outcome = _OUTCOMES.get((record.kind, found.would), "ended-by-others")
+                    journal.exchanges.save(replace(record, stage="ended", outcome=outcome, detail=found.why))
+                done.append(found)
+            except TransshipError as error:
+                failed.append(error)
+    if failed:
+        failed[0].result = tuple(done)
+        raise failed[0]
+    return done
+
+
+def _records(journal: SwarmJournal, exchange: str) -> list[ExchangeRecord]:
+    if exchange:
+        found = journal.exchanges.find(exchange)
+        return [found.record] if found is not None and found.record.stage != "ended" else []
+    return [each.record for each in journal.exchanges.open()]
+
+
+def _status(record: ExchangeRecord, sought: Sought, journal: SwarmJournal) -> ExchangeStatus:
+    try:
+        with journal.at_work(record.id), _ends(record, sought) as (swarm, host):
+            return decide(record, look(record, swarm, host))
+    except LockedError as error:
+        return ExchangeStatus(record, "wait", str(error))
+    except (HostError, StepError, UsageError, PreflightError) as error:
+        return ExchangeStatus(record, "unreachable", str(error))
+
+
+def look(record: ExchangeRecord, swarm: Swarm, host: Host) -> ExchangeSeen:
+    """What is there of both now. A task that is just coming up is waited for: it may have begun to write."""
+    service = service_of(swarm, record)
+    if service is None:
+        there = bool(record.service) and _is_there(swarm, record)
+        return ExchangeSeen("theirs" if there else "absent", runs=False, container=_container(host.docker, record))
+    runs = service.replicas > 0 and _runs(swarm, service, record)
+    return ExchangeSeen("ours", runs, _container(host.docker, record))
+
+
+def _is_there(swarm: Swarm, record: ExchangeRecord) -> bool:
+    try:
+        return holder(Service.read(swarm.service(record.service))) != record.id
+    except NotFoundError:
+        return False
+
+
+def _runs(swarm: Swarm, service: Service, record: ExchangeRecord) -> bool:
+    try:
+        goal = Goal(1, frozenset({record.node.node}))
+        Watch(swarm, service.id, ()).arrive(goal, 0.0 if record.stage != "changed" else _COMING_S)
+    except UnhealthyError:
+        return False
+    return True
+
+
+def _container(docker: Docker, record: ExchangeRecord) -> Literal["absent", "stopped", "running"]:
+    try:
+        inspected = docker.inspect_container(record.container or record.aside)
+    except NotFoundError:
+        return "absent"
+    state = inspected["State"]
+    fails = state.get("Restarting") or (state.get("Health") or {}).get("Status") == "unhealthy"
+    return "running" if state["Running"] and not fails else "stopped"
+
+
+def _refuse(found: ExchangeStatus, agreed: Callable[[ExchangeStatus], bool], *, only_back: bool) -> None:
+    record = found.record
+    if found.would in {"wait", "unreachable"}:
+        raise NeedsRecoveryError(
+            f"the {_NOUN[record.kind]} {record.id} of {record.name}: {found.why}",
+            hint="when that has changed, transship recover goes on",
+        )
+    if only_back and found.would == "finish":
+        other = {"adopt": "release", "release": "adopt"}[record.kind]
+        raise PreflightError(
+            f"{found.why} already", hint=f"transship recover {record.id}, then transship swarm {other} {record.name}"
+        )
+    if found.would != "forget" and not agreed(found):
+        raise PreflightError(
+            f"nobody agreed to recover the {_NOUN[record.kind]} {record.id}; nothing was touched", hint="--yes"
+        )
+
+
+_NOUN = {"adopt": "adoption", "release": "release"}
+
+
+def _carry_out(found: ExchangeStatus, sought: Sought) -> None:
+    if found.would == "forget":
+        return
+    with _ends(found.record, sought) as (swarm, host):
+        carry_out(found, swarm, host)
+
+
+def carry_out(found: ExchangeStatus, swarm: Swarm, host: Host) -> None:
+    """Do what was decided. Raises what made it impossible; then it may be tried again."""
+    record = found.record
+    match found.would, record.kind:
+        case "finish", "adopt":
+            keep_service(swarm, record)
+        case "finish", "release":
+            drop_service(swarm, record)
+        case "bring-back", "adopt":
+            give_back_container(swarm, host, record)
+        case "bring-back", "release":
+            give_back_service(swarm, host, record)
+
+
+@contextmanager
+def _ends(record: ExchangeRecord, sought: Sought) -> Iterator[tuple[Swarm, Host]]:
+    """A manager, by default the one that was asked, and the host of the node. Raises what keeps one from them."""
+    node = record.node
+    manager = _manager(record, sought)
+    with connections(Reach(manager, ssh_config=sought.ssh_config)) as connected:
+        host = connected.open(node.address)
+        require_node(host, Node.read(connected.swarm.node(node.node)))
+        yield connected.swarm, host
+
+
+def _manager(record: ExchangeRecord, sought: Sought) -> str:
+    """The first host that is named with --host and knows the node as a manager; else the one that was asked."""
+    for address in sought.at:
+        with connections(Reach(address, ssh_config=sought.ssh_config)) as connected:
+            try:
+                connected.swarm.node(record.node.node)
+            except StepError:  # no manager, or of another swarm
+                continue
+            return address
+    return record.manager
