@@ -10,7 +10,7 @@ from transship.errors import UsageError
 from transship.hosts.memory import MemorySeen
 from transship.live.checks import LIVE_RULES, address_moves
 from transship.live.refusals import explained
-from transship.live.sandbox import CONFIGURATION, LABEL, endpoints, moved_spec, sandbox_body
+from transship.live.sandbox import CONFIGURATION, LABEL, Surroundings, endpoints, moved_spec, sandbox_body
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
 from transship.spec.model import NetworkAttachment, NetworkSpec
@@ -102,10 +102,12 @@ def test_the_two_containers_have_together_what_the_one_had() -> None:
         config={"Hostname": "cache", "Env": ["A=1"]},
         host_config={"Dns": ["198.18.0.1"], "Memory": 1 << 30, "Sysctls": {"net.a": "1", "kernel.b": "2"}},
     )
-    body = sandbox_body(whole, image="sandbox:1", hostname="cache", api_version=(1, 45))
+    body = sandbox_body(whole, Surroundings("sandbox:1", "cache", "/run/docker.sock", (1, 45)))
     moved = moved_spec(whole, configuration="/run/criu.conf")
     assert (body["Hostname"], body["Labels"][LABEL], body["HostConfig"]["Dns"]) == ("cache", "web", ["198.18.0.1"])
     assert body["HostConfig"]["NetworkMode"] == "none"
+    assert [mount["Source"] for mount in body["HostConfig"]["Mounts"]] == ["/run/docker.sock"]
+    assert body["Cmd"][1].startswith("GET /containers/web/json ")
     assert "Env" not in body
     assert body["HostConfig"]["Sysctls"] == {"net.a": "1"}
     assert moved.network_mode == "container:web-sandbox"

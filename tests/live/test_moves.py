@@ -10,6 +10,8 @@ import pytest
 from tests.live.moving import coordinator, left_behind, policy, run_redis, runs
 from tests.live.writer import Writer
 from tests.move.conftest import Hosts, snapshot, wait_for
+from transship.lab.node import Node
+from transship.metrics.downtime import Probe
 
 pytestmark = pytest.mark.lab
 
@@ -272,15 +274,56 @@ def test_connections_that_cannot_go_on_are_closed_and_the_port_is_open_there(hos
     assert codes == ["connections-end"]
 
 
-def test_what_was_moved_comes_back_when_docker_is_restarted(hosts: Hosts, address: str) -> None:
-    redis = run_redis(hosts, 1, address=address)
+def test_what_was_moved_is_used_like_any_other_container(hosts: Hosts) -> None:
+    health = ("--health-cmd", "redis-cli ping", "--health-interval", "1s", "--health-start-interval", "1s")
+    hosts.h1.output(["docker", "network", "create", "backend"])
+    run_redis(hosts, 1, "-p", "6379:6379", "--network", "backend", "--hostname", "chest", *health)
     moved = hosts.move("cache", *LIVE)
     assert moved.code == 0, moved.err
-    hosts.h2.stop_dockerd()
-    hosts.h2.start_dockerd()
-    wait_for(lambda: runs(hosts.h2), 60)
-    with Writer(address) as writer:
-        writer.reach(100)
-        writer.stop()
-    assert writer.failure == ""
-    assert redis.host is hosts.h2
+    host = hosts.h2
+
+    def docker(*words: str) -> str:
+        return host.output(["docker", *words])
+
+    def answers() -> bool:
+        return Probe("tcp", 6379).answers(host.address) and runs(host)
+
+    def is_healthy() -> bool:
+        return bool(host.docker.inspect_container("cache")["State"]["Health"]["Status"] == "healthy")
+
+    wait_for(is_healthy, 60)
+    docker("exec", "cache", "redis-cli", "save")
+    wait_for(lambda: "DB saved on disk" in docker("logs", "cache"), 60)
+    assert docker("exec", "cache", "hostname") == "chest\n"
+    found = docker("run", "--rm", "--network", "backend", "--entrypoint", "getent", "redis", "hosts", "cache")
+    assert found.split()[1] == "cache"
+
+    docker("stop", "cache")
+    assert not runs(host)
+    docker("start", "cache")
+    wait_for(answers, 60)
+    docker("restart", "cache")
+    wait_for(answers, 60)
+    begun = host.docker.inspect_container("cache")["RestartCount"]
+    host.run(["docker", "exec", "cache", "redis-cli", "shutdown", "nosave"])
+    wait_for(lambda: host.docker.inspect_container("cache")["RestartCount"] > begun and answers(), 60)
+    for again in (restart_docker, boot):
+        again(host)
+        wait_for(answers, 90)
+    wait_for(is_healthy, 60)
+
+    # What Docker does where it starts the container before its network, which is left to chance.
+    docker("stop", "cache", "cache-sandbox")
+    assert host.run(["docker", "start", "cache"]).status
+    docker("start", "cache-sandbox")
+    wait_for(answers, 60)
+
+
+def restart_docker(host: Node) -> None:
+    host.stop_dockerd()
+    host.start_dockerd()
+
+
+def boot(host: Node) -> None:
+    host.kill()
+    host.boot()

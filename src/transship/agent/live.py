@@ -38,6 +38,7 @@ class Live:
         self._source: PageSource | None = None
         self.requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "criu": self._criu,
+            "daemon": self._daemon,
             "footprint": self._footprint,
             "memory": self._memory,
             "enter": self._enter,
@@ -76,6 +77,10 @@ class Live:
             "problem": said.rpartition("\n")[2] if done.returncode else "",
             "features": [feature for feature in request["features"] if criu.supports(feature)],
         }
+
+    def _daemon(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Here is the target of the `record`: where its Docker listens (`socket`)."""
+        return {"socket": docker_api.find(read(request["record"]).target_daemon).path}
 
     def _footprint(self, request: dict[str, Any]) -> dict[str, Any]:
         """How many `bytes` of memory the processes of `container` have that are in no file, `pid` being one of them."""

@@ -87,9 +87,12 @@ def processes_can_be_dumped(seen: Observation, _options: MoveOptions) -> Iterato
     if not seen.state.running:
         text = f"{name} does not run, so there are no processes that could go on"
         yield Finding("error", "live-stopped", text, _OTHERS)
-    if seen.state.exec_sessions:
-        text = f"{seen.state.exec_sessions} programs that docker exec started run in {name}, and cannot be dumped"
-        yield Finding("error", "live-exec", text, "end them first")
+    # One may be the health check, which ends by itself: the freeze waits for that.
+    sessions = seen.state.exec_sessions - bool(seen.state.health)
+    if sessions > 0:
+        started = "a program" if sessions == 1 else f"{sessions} programs"
+        text = f"docker exec has started {started} in {name}, which cannot be dumped"
+        yield Finding("error", "live-exec", text, "end it first: docker top shows it")
     if memory and memory.traced:
         text = f"a debugger is attached to a process of {name}"
         yield Finding("error", "live-traced", text, "detach it first")

@@ -8,9 +8,10 @@ from transship.errors import DockerError, NotFoundError, TransferError
 from transship.hosts.agent import Agent, start_agent
 from transship.hosts.base import Host, Json
 from transship.hosts.facts import RootAccess
+from transship.journal.stored import to_json
 from transship.live.memory import Memory
 from transship.live.pages import PageWay
-from transship.live.sandbox import sandbox_body, sandbox_name
+from transship.live.sandbox import Surroundings, sandbox_body, sandbox_name
 from transship.live.source import LiveSource
 from transship.live.target import LiveTarget
 from transship.plan.steps import Move
@@ -42,7 +43,9 @@ class CreateSandbox:
             move.custody.save()
         image = provide(docker, self.architecture)
         hostname = move.source.docker.inspect_container(move.custody.record.container_id)["Config"]["Hostname"]
-        body = sandbox_body(self.spec, image=image, hostname=hostname, api_version=self.api_version)
+        socket = move.work.pair.target.call("daemon", record=dict(to_json(move.custody.record)))["socket"]
+        around = Surroundings(image, hostname, str(socket), self.api_version)
+        body = sandbox_body(self.spec, around)
         made.sandboxing = True
         move.custody.save()
         try:

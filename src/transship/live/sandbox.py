@@ -5,13 +5,13 @@ own, the sandbox, takes the addresses, names and ports, and the moved container 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from transship.sandbox.image import PROGRAM
 from transship.spec.fields import ApiVersion
 from transship.spec.merge import merged
-from transship.spec.model import PREDEFINED_NETWORKS, ContainerSpec, NetworkAttachment
+from transship.spec.model import PREDEFINED_NETWORKS, ContainerSpec, Mount, NetworkAttachment
 from transship.spec.render import create_body
 
 LABEL = "transship.sandbox"
@@ -31,6 +31,9 @@ _NETWORK_HOST_CONFIG = (
     "PortBindings", "PublishAllPorts", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "Links", "UTSMode",
 )  # fmt: skip
 _PROCESSES = 8
+_SOCKET = "/docker.sock"
+_LEFT_DOWN = "cannot join network"
+"""What Docker says of a container that it has tried to start before the one whose network it has, in all versions."""
 
 
 def sandbox_name(container: str) -> str:
@@ -38,15 +41,40 @@ def sandbox_name(container: str) -> str:
     return f"{container}-sandbox"
 
 
-def sandbox_body(spec: ContainerSpec, *, image: str, hostname: str, api_version: ApiVersion) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a sandbox must know of its host and of the container.
+
+    `image` is the name of its image, `hostname` what the container is called by itself, which it learned when it began
+    and must go on hearing, `docker_socket` where the host's Docker listens.
+    """
+
+    image: str
+    hostname: str
+    docker_socket: str
+    api_version: ApiVersion
+
+
+def sandbox_body(spec: ContainerSpec, around: Surroundings) -> dict[str, Any]:
     """The body that creates the sandbox of a container: its network, and nothing else of it.
 
-    It has no address before `endpoints` are connected, which can be while it runs: so it runs beforehand. `hostname` is
-    what the container is called by itself, which it learned when it began and must go on hearing.
+    It has no address before `endpoints` are connected, which can be while it runs: so it runs beforehand.
+
+    A daemon that begins starts its containers in any order, and one whose network does not run yet is left down for
+    good (moby issue 50326). So whenever the sandbox begins, it asks Docker whether that is why the container is down,
+    and then has it started.
     """
     said = merged(spec.config, spec.image.config)
     config = {key: said[key] for key in _NETWORK_CONFIG if key in said}
-    config |= {"Hostname": hostname, "Entrypoint": [PROGRAM], "Labels": {LABEL: spec.name}, "User": "65534:65534"}
+    where = f"/containers/{spec.name}"
+    question, request = f"GET {where}/json HTTP/1.0\r\n\r\n", f"POST {where}/start HTTP/1.0\r\n\r\n"
+    config |= {
+        "Hostname": around.hostname,
+        "Entrypoint": [PROGRAM],
+        "Cmd": [_SOCKET, question, request, _LEFT_DOWN],
+        "Labels": {LABEL: spec.name},
+        "User": "0:0",
+    }
     host_config = {key: spec.host_config[key] for key in _NETWORK_HOST_CONFIG if key in spec.host_config}
     sysctls = {key: value for key, value in _sysctls(spec).items() if key.startswith("net.")}
     host_config |= {
@@ -57,10 +85,11 @@ def sandbox_body(spec: ContainerSpec, *, image: str, hostname: str, api_version:
         "PidsLimit": _PROCESSES,
         "LogConfig": {"Type": "none"},
     }
+    socket = Mount("bind", around.docker_socket, _SOCKET, read_only=True, form="structured")
     alone = replace(
-        spec, network_mode=NOWHERE, config=config, host_config=host_config, mounts=(), volumes=(), networks=()
+        spec, network_mode=NOWHERE, config=config, host_config=host_config, mounts=(socket,), volumes=(), networks=()
     )
-    return create_body(alone, image=image, api_version=api_version)
+    return create_body(alone, image=around.image, api_version=around.api_version)
 
 
 def endpoints(spec: ContainerSpec) -> tuple[tuple[str, dict[str, Any]], ...]:

@@ -1,4 +1,6 @@
 import os
+import threading
+import time
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,6 +11,9 @@ from transship.live.refusals import explained
 
 FOR_LOGS = 64 << 20
 """Room in bytes beside the pages: CRIU's other images, and its logs."""
+
+_VISIT_S = 10.0
+_LOOK_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +65,31 @@ class LiveSource:
 
         In this order: an answer that was given after that is in the process's memory, unsent, and moves with it; and no
         connection comes into being that nobody has accepted, which CRIU refuses.
+
+        Programs that `docker exec` has started cannot be dumped, and health checks are such: their end is waited for.
+        Raises `ConflictError` where one does not end.
         """
+        deadline = time.monotonic() + _VISIT_S
+        self._await_visitors(deadline)
         self.agent.call("network", acts=["mute"])
         self.host.docker.pause(self.container)
+        while self._is_visited():  # by one that came between; none comes where it is frozen
+            self.host.docker.unpause(self.container)
+            self._await_visitors(deadline)
+            self.host.docker.pause(self.container)
+
+    def _await_visitors(self, deadline: float) -> None:
+        while self._is_visited():
+            if time.monotonic() > deadline:
+                raise ConflictError(
+                    f"a health check, or another program that docker exec started, has run in {self.container[:12]} on "
+                    f"{self.host.name} for {_VISIT_S:g} s, and cannot be dumped",
+                    hint="end it, and try again; sync does without",
+                )
+            threading.Event().wait(_LOOK_S)
+
+    def _is_visited(self) -> bool:
+        return bool(self.host.docker.inspect_container(self.container).get("ExecIDs"))
 
     def dump(self, *, lazily: bool = False) -> int:
         """Write the images of the frozen container and return their size in bytes. It stays frozen.

@@ -1,4 +1,4 @@
-"""The image of the sandbox: one static program of less than 200 bytes, which waits until it is told to end."""
+"""The image of the sandbox: one static program of less than 500 bytes, which waits until it is told to end."""
 
 import hashlib
 import io
