@@ -1,5 +1,6 @@
 """Experiments whose truth is known: what each run took follows from a rule, and seeded noise."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
@@ -57,6 +58,7 @@ ENVIRONMENT = Environment(
 
 IMAGES = {"busybox": 4_400_000, "alpine": 8_300_000, "nginx": 187_000_000, "python": 128_000_000}
 STATES = {"none": (0, 0), "100KB": (100_000, 5), "1MB": (1_000_000, 20)}
+OF = {"alpine": "busybox"}
 METHODS = {
     "stop-start": ("stop-start", Effort(1, ())),
     "export-import": ("export-import", Effort(1, ())),
@@ -118,6 +120,23 @@ def cells(factors: Factors) -> Iterator[Cell]:
                 suite="trixie",
                 made_of=image,
             )
+
+
+def matrix(factors: Factors) -> str:
+    """The matrix that asks for these runs."""
+    tables = [f'name = "synthetic"\nseed = {factors.seed}\nrepetitions = {factors.repetitions}']
+    tables[0] += f"\ncache = {json.dumps(factors.caches)}"
+    tables += [
+        f'[[image]]\nname = "{each}"\nof = "{OF.get(each, each)}"\nreference = "{each}"' for each in factors.images
+    ]
+    for name in factors.states:
+        size, files = STATES[name]
+        where = f'bytes = {size}\nfiles = {files}\nwhere = "{factors.where}"' if size else ""
+        tables.append(f'[[state]]\nname = "{name}"\n{where}')
+    tables += [f'[[strategy]]\nname = "{each}"\nmethod = "{METHODS[each][0]}"' for each in factors.strategies]
+    tables += [f"[[link]]\nmbit = {each}" if each else "[[link]]" for each in factors.links]
+    tables += [f'[[leave_out]]\nimage = "{image}"\nstrategy = "{each}"' for image, each in factors.missing]
+    return "\n\n".join(tables) + "\n"
 
 
 def work(cell: Cell, random: Random) -> Work:

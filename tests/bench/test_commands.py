@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.synthetic import ENVIRONMENT, Factors, runs
+from tests.bench.synthetic import ENVIRONMENT, TRUTH, Factors, matrix, runs
 from transship.bench.store import ResultFolder
 from transship.cli.main import run
-from transship.journal.costs import read_costs
+from transship.journal.costs import read_costs, write_costs
 
 FACTORS = Factors(images=("busybox", "nginx"), states=("1MB",), strategies=("stop-start", "sync"), repetitions=6)
 
@@ -22,7 +22,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def stored(folder: Path, factors: Factors) -> Path:
-    kept = ResultFolder.create(folder, "# a matrix\n")
+    kept = ResultFolder.create(folder, matrix(factors))
     kept.keep_environment(ENVIRONMENT)
     for each in runs(factors):
         kept.keep(each)
@@ -74,6 +74,36 @@ def test_costs_are_fitted_and_kept_only_on_request(
     kept = read_costs(tmp_path / "own")
     assert kept is not None
     assert kept.setup == told["model"]["setup"]
+
+
+def test_costs_that_predict_worse_than_those_in_use_are_not_kept(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own"
+    write_costs(TRUTH, cells=1, runs=1, fitted="2026-01-02T03:04:05+00:00", folder=own)
+    few = str(stored(tmp_path / "few", replace(FACTORS, images=("nginx", "busybox"), repetitions=1)))
+    monkeypatch.setattr("transship.bench.fit._WORSE", 0.5)
+    assert say(monkeypatch, "--state-dir", str(own), "bench", "fit", few, "--keep") == 3
+    assert "they are not kept" in " ".join(capsys.readouterr().err.split())
+    assert read_costs(own) == TRUTH
+
+
+def test_what_speaks_against_results_is_said_beside_all_that_is_made_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = stored(tmp_path / "results", FACTORS)
+    for file in sorted((folder / "runs").iterdir())[:2]:
+        file.unlink()
+    whole = str(stored(tmp_path / "whole", FACTORS))
+    for words in (("plot",), ("report",), ("fit",), ("compare", whole)):
+        command, *more = words
+        assert say(monkeypatch, "bench", command, str(folder), *more, "--json") == 0
+        told = json.loads(capsys.readouterr().out)["cautions"]
+        said = told if isinstance(told, list) else told[str(folder)]
+        assert any("2 of 48 runs" in sentence for sentence in said), command
+        assert say(monkeypatch, "bench", command, str(folder), *more) == 0
+        assert "2 of 48 runs" in " ".join(capsys.readouterr().out.split()), command
+    assert "2 of 48 runs" in (folder / "report.md").read_text()
 
 
 @pytest.mark.parametrize("command", ["plot", "report", "fit"])

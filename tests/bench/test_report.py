@@ -19,8 +19,9 @@ REASON = "needs Chromium (Debian's package chromium), in which the page is tried
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of an experiment with everything."""
-    return report(made(SMALL), MATRIX, tmp_path_factory.mktemp("report"))[0]
+    """A report of an experiment with everything, which is in the same folder as it."""
+    folder = tmp_path_factory.mktemp("report")
+    return report(replace(made(SMALL), name=str(folder)), MATRIX, folder)[0]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,9 @@ def test_the_page_needs_nothing_but_itself(page: Path) -> None:
     text = page.read_text()
     assert "default-src 'none'" in text
     assert 'src="http' not in text
-    assert str(page.parent) not in text, "nobody's folders are published"
+    assert page.parent.name in text
+    for file in (page, page.parent / "report.md"):
+        assert str(page.parent.parent) not in file.read_text(), "nobody's folders are published"
 
 
 def test_tables_in_markdown_have_as_many_cells_as_their_heads(page: Path) -> None:
@@ -58,6 +61,16 @@ def test_tables_in_markdown_have_as_many_cells_as_their_heads(page: Path) -> Non
             tables += not before.startswith("|")
         before = line
     assert tables == 2
+
+
+def test_what_matrices_and_hosts_say_is_no_markup(tmp_path: Path) -> None:
+    whole = made(Factors(images=("nginx",), strategies=("sync",), repetitions=2))
+    reason = "<script>alert(1)</script> [x](http://evil.invalid) | `x`\n# a head"
+    failed = tuple(replace(run, outcome="failed", reason=reason) for run in whole.runs[:1])
+    html, markdown = report(replace(whole, runs=whole.runs[1:], failed=failed), MATRIX, tmp_path)
+    assert "<script>alert" not in html.read_text()
+    (said,) = [line for line in markdown.read_text().splitlines() if "alert" in line]
+    assert r"\<script\>alert(1)\</script\> \[x\](http://evil.invalid) \| \`x\` \# a head" in said
 
 
 def test_what_could_not_be_drawn_is_named(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -202,7 +202,9 @@ def test_services_of_a_swarm_are_moved_beside_containers(made: Callable[[str], t
         ("sync", "swarm-constraint", "swarm-drain"), ("moved", "")
     )
     for name in ("swarm-constraint", "swarm-drain"):
-        measured = runs[name].measures
+        measured, phases = runs[name].measures, {phase.name: phase for phase in runs[name].phases}
+        assert {"task-stop", "task-start"} <= set(phases)
+        assert phases["change"].start_s <= phases["task-stop"].start_s < phases["finish"].start_s
         assert measured.client_downtime_s
         assert measured.wire_bytes
         assert runs[name].kept.image
@@ -213,22 +215,20 @@ def test_killed_again_and_again_every_run_is_made_once(tmp_path: Path) -> None:
     dice = random.Random(seed := os.environ["TRANSSHIP_SEED"])  # noqa: S311
     matrix, folder = tmp_path / "short.toml", tmp_path / "results"
     matrix.write_text(SHORT)
-    words, kills = ["run", str(matrix), "--out", str(folder)], 0
+    words = ["run", str(matrix), "--out", str(folder)]
     try:
-        while kills < KILLS:
+        for kill in range(KILLS):
             process = bench(*words)
-            if _ends_within(process, dice.uniform(0.5, LONGEST_S)):
-                break
+            _wait_until(dice.uniform(0.5, LONGEST_S), process, folder)
+            assert process.poll() is None, f"seed {seed}: it ended before kill {kill + 1}"
             process.kill()
             ended(process)
-            if kills % 3 == 2:
+            if kill % 3 == 2:
                 _kill_hosts(lab_name(folder))
-            kills += 1
             if (folder / "matrix.toml").exists():
                 words = ["resume", str(folder)]
-        assert kills > 1
         code, _, err = ended(bench(*words), 900.0)
-        assert code == 0, f"seed {seed}, {kills} kills: {err}"
+        assert code == 0, f"seed {seed}: {err}"
     finally:
         take_down(lab_name(folder))
     found = ResultFolder.open(folder)
@@ -283,16 +283,20 @@ def test_nothing_of_a_killed_experiment_is_left_once_it_is_resumed(tmp_path: Pat
     assert len(ResultFolder.open(folder).runs()) == len(Matrix.read(read_matrix("smoke")).schedule())
 
 
-def _ends_within(process: "subprocess.Popen[str]", seconds: float) -> bool:
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
-        return True
-    return False
+def _wait_until(seconds: float, process: "subprocess.Popen[str]", folder: Path) -> None:
+    """Until so much time is over, or one more result is there: there are more of them than kills."""
+    before, deadline = _results(folder), time.monotonic() + seconds
+    while time.monotonic() < deadline and _results(folder) == before and process.poll() is None:
+        threading.Event().wait(0.05)
+
+
+def _results(folder: Path) -> int:
+    return len(list((folder / "runs").glob("*.json")))
 
 
 def _wait_for_results(folder: Path, count: int) -> None:
     for _ in range(6000):  # where nothing is cached yet, the hosts are made first
-        if len(list((folder / "runs").glob("*.json"))) >= count:
+        if _results(folder) >= count:
             return
         threading.Event().wait(0.1)
     pytest.fail("no result came")

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping
 
+from transship.bench.predicted import likely
 from transship.bench.result import Run, Usage
 
 _CLASSES = ("image", "layer", "volumes", "binds", "memory")
@@ -55,7 +56,7 @@ def row(run: Run) -> Row:
         **_usage(measured.usage),
         "rounds": len({each.number for each in run.rounds}) if run.rounds else None,
         **{f"kept_{what}": getattr(run.kept, what) for what in _KEPT},
-        **{f"predicted_{name}": _likely(run.predicted, name) for name in _PREDICTED},
+        **{f"predicted_{name}": likely(run, name) for name in _PREDICTED},
         "environment": run.setting.environment[:12],
         "revision": run.setting.revision,
         "load_1m": run.setting.load_1m,
@@ -78,12 +79,6 @@ def _usage(usage: Mapping[str, Usage]) -> dict[str, Value]:
         found[f"{machine}_cpu_s"] = each.cpu_s
         found[f"{machine}_peak_memory_bytes"] = each.peak_memory_bytes
     return found
-
-
-def _likely(predicted: Mapping[str, object], name: str) -> Value:
-    interval = predicted.get(name)
-    likely = interval.get("likely") if isinstance(interval, Mapping) else None
-    return likely if isinstance(likely, int | float) else None
 
 
 def to_csv(runs: Iterable[Run]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import mean, median
 
+from transship.bench.cautions import cautions
 from transship.bench.modes import Mode
 from transship.bench.predicted import downtime_foretold, total_foretold
 from transship.bench.ratings import against_best, cells_of
@@ -21,6 +22,7 @@ from transship.bench.table import (
     by_image,
     by_state,
     by_strategy,
+    combined,
     condition_names,
     downtime_s,
     sent_bytes,
@@ -58,7 +60,7 @@ def findings(experiment: Experiment) -> dict[str, list[str]]:
         "bytes": _bytes,
         "where the time goes": _where_time_goes,
         "predictions": _predictions,
-        "the runs themselves": lambda them: (*_failures(them), *_doubts(them)),
+        "the runs themselves": lambda them: (*cautions(them), *_failures(them), *_doubts(them)),
     }
     said = {topic: list(make(experiment)) for topic, make in makers.items()}
     return {topic: sentences for topic, sentences in said.items() if sentences}
@@ -183,15 +185,17 @@ def _explained(runs: Sequence[Run], fast: int) -> str:
 def _bytes(experiment: Experiment) -> Iterator[str]:
     told = []
     for strategy, runs in by_strategy(experiment.runs).items():
-        ratios = [
-            sent / run.measures.minimum_bytes
-            for run in runs
-            if run.measures.minimum_bytes and (sent := sent_bytes(run))
-        ]
+        cells = by(runs, lambda run: run.cell.id).values()
+        ratios = [median(found) for cell in cells if (found := values(cell, _times_the_least))]
         if ratios:
-            told.append(f"{strategy} {median(ratios):.2g}")
+            told.append(f"{strategy} {median(ratios):.2g} ({len(ratios)} cells)")
     if told:
-        yield f"On the link, in parts of the least that had to cross (median): {', '.join(told)}."
+        yield f"On the link, in parts of the least that had to cross (median of the cells' medians): {', '.join(told)}."
+
+
+def _times_the_least(run: Run) -> float | None:
+    least, sent = run.measures.minimum_bytes, sent_bytes(run)
+    return sent / least if least and sent else None
 
 
 def _where_time_goes(experiment: Experiment) -> Iterator[str]:
@@ -202,7 +206,7 @@ def _where_time_goes(experiment: Experiment) -> Iterator[str]:
             whole = sum(spent.values())
             most = sorted(spent, key=spent.__getitem__, reverse=True)[:2]
             words = " and ".join(f"{stage!r} ({100 * (spent[stage] / whole):.0f} %)" for stage in most)
-            yield f"{strategy}: most of the time goes into {words} of {whole:.3g} s on average."
+            yield f"{strategy}: most of the time goes into {words} of {whole:.3g} s on average over all its runs."
 
 
 def _predictions(experiment: Experiment) -> Iterator[str]:
@@ -293,6 +297,9 @@ def _tally(held: Sequence[Comparison]) -> str:
 
 
 def _seconds(runs: Iterable[Run]) -> str:
-    told = summarise(values(runs, downtime_s))
+    told = combined(runs, downtime_s)
+    if told is None:
+        return "not measured"
     span = "" if told.interval is None else f", 95 % interval {told.interval.low:.3g} to {told.interval.high:.3g}"
-    return f"{told.median:.3g} s (median of {told.n} runs{span})"
+    of = "median" if told.cells == 1 else f"mean of the medians of {told.cells} cells"
+    return f"{told.middle:.3g} s ({of}, {told.n} runs{span})"

@@ -22,7 +22,11 @@ from transship.plan.work import Work, read_work
 
 Floats = NDArray[np.float64]
 
+GOAL = 0.2
+"""The error that predictions for containers that were not learned from should stay below."""
+
 _FEWEST_CELLS = 4
+_WORSE = 1.1
 _ROUNDS = 25
 _STEP = 0.02
 _FURTHEST = 3.0
@@ -64,13 +68,27 @@ class Errors:
     total: float
     downtime: float
 
+    @property
+    def mean(self) -> float:
+        return (self.total + self.downtime) / 2
+
+    def __str__(self) -> str:
+        return f"{self.total:.1%} and {self.downtime:.1%}"
+
+    def goal(self) -> str:
+        """Whether predictions are as good as they should be, in words."""
+        told = {"total time": self.total, "downtime": self.downtime}
+        each = (f"{'met' if error < GOAL else 'missed'} for {name} ({error:.1%})" for name, error in told.items())
+        return f"the goal of less than {GOAL:.0%} is {' and '.join(each)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Fit:
     """What was learned. `built_in` are the errors of the costs that transship comes with.
 
-    `held_out` are those of costs that were fitted without the very containers that they then predict; `by_strategy`
-    are the same for each strategy. `left_out` says what a part was that was held out.
+    `in_use` are those of the costs that plans use now, where these are others. `held_out` are those of costs that were
+    fitted without the very containers that they then predict; `by_strategy` are the same for each strategy. `left_out`
+    says what a part was that was held out.
     """
 
     model: Model
@@ -80,10 +98,24 @@ class Fit:
     held_out: Errors
     by_strategy: Mapping[str, Errors]
     left_out: str
+    in_use: Errors | None = None
+
+    def refuse_to_be_kept(self) -> None:
+        """Raise `ResultError` where the costs in use predict these very runs better than what was learned from them."""
+        used = self.in_use or self.built_in
+        if self.held_out.mean > _WORSE * used.mean:
+            raise ResultError(
+                f"the costs that plans use now predict these runs better (median errors {used}) than those that were "
+                f"fitted would ({self.held_out}): they are not kept",
+                hint="make more runs, of more kinds of containers; without --keep the fit is only shown",
+            )
 
 
-def fit(experiment: Experiment) -> Fit:
-    """Learn from the runs that had a prediction. Raises `ResultError` where these are too few."""
+def fit(experiment: Experiment, in_use: Model | None = None) -> Fit:
+    """Learn from the runs that had a prediction. `in_use` are costs that were fitted before.
+
+    Raises `ResultError` where these are too few.
+    """
     samples = samples_of(experiment.runs)
     if len(samples) < _FEWEST_CELLS:
         raise ResultError(
@@ -103,6 +135,7 @@ def fit(experiment: Experiment) -> Fit:
             for strategy in sorted({sample.work.strategy for sample in samples})
         },
         left_out=kind,
+        in_use=None if in_use is None else _errors([(sample, in_use) for sample in samples]),
     )
 
 

@@ -76,11 +76,11 @@ class LabPair:
         _expect(self.target, wanted)
 
     def join_swarm(self) -> tuple[str, str]:
-        manager = self.lab.nodes[0].address
-        output(self.source, "docker", "swarm", "init", "--advertise-addr", manager)
-        token = output(self.source, "docker", "swarm", "join-token", "--quiet", "worker").strip()
-        output(self.target, "docker", "swarm", "join", "--token", token, f"{manager}:2377")
-        return self.lab.nodes[0].name, self.lab.nodes[1].name
+        manager, worker = self.lab.nodes
+        manager.docker.init_swarm(advertise_addr=manager.address)
+        token = manager.docker.inspect_swarm()["JoinTokens"]["Worker"]
+        worker.docker.join_swarm([f"{manager.address}:2377"], token)  # not as a command, whose words all may read
+        return manager.name, worker.name
 
     def _load(self, node: Node, image: ImageFactor) -> None:
         if image.add_mb:

@@ -11,6 +11,8 @@ from transship.hosts.base import Host
 from transship.lab.cgroups import HostGroup
 
 _SAMPLE_S = 0.1
+_FIELDS = 7
+"""Of those that /proc/stat has of a machine's processors, so many are known."""
 _OWN_MEMORY = ("total_rss", "total_shmem", "anon", "shmem")
 """What version 1 and version 2 call the memory that is no cache of files."""
 
@@ -66,5 +68,7 @@ def machine_cpu_s(host: Host) -> float | None:
     words = done.stdout.split(maxsplit=9)
     if done.status or not words or words[0] != b"cpu":
         return None
-    user, nice, system, _idle, _wait, irq, softirq = (int(word) for word in words[1:8])
+    if len(words) <= _FIELDS or not all(word.isdigit() for word in words[1 : _FIELDS + 1]):
+        return None
+    user, nice, system, _idle, _wait, irq, softirq = (int(word) for word in words[1 : _FIELDS + 1])
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")

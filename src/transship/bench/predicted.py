@@ -36,12 +36,17 @@ def downtime_foretold(run: Run) -> Foretold | None:
     return _foretold(run, "downtime_s", run.measures.engine_downtime_s)
 
 
+def likely(run: Run, name: str) -> float | None:
+    """What the plan said to be likely; None where it said nothing of this."""
+    return _said(run, name, "likely")
+
+
 def _foretold(run: Run, name: str, was: float | None) -> Foretold | None:
-    said = run.predicted.get(name)
-    if not was or not isinstance(said, Mapping):
-        return None
-    known = [float(each) for key in ("likely", "low", "high") if isinstance(each := said.get(key), int | float)]
-    match known:
-        case [likely, low, high] if likely > 0:
-            return Foretold(likely, low, high, was)
-    return None
+    said, low, high = (_said(run, name, key) for key in ("likely", "low", "high"))
+    return Foretold(said, low, high, was) if was and said and low is not None and high is not None else None
+
+
+def _said(run: Run, name: str, key: str) -> float | None:
+    interval = run.predicted.get(name)
+    value = interval.get(key) if isinstance(interval, Mapping) else None
+    return float(value) if isinstance(value, int | float) else None

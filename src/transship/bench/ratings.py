@@ -7,7 +7,18 @@ from statistics import mean, median
 
 from transship.bench.result import Kept, Run
 from transship.bench.statistics import summarise
-from transship.bench.table import Condition, Experiment, Measure, Workload, by, by_strategy, downtime_s, total_s, values
+from transship.bench.table import (
+    Condition,
+    Experiment,
+    Measure,
+    Workload,
+    by,
+    by_strategy,
+    combined,
+    downtime_s,
+    total_s,
+    values,
+)
 
 _TIMES = (1.25, 2.0, 4.0, 8.0)
 _SPREAD = (0.03, 0.06, 0.12, 0.25)
@@ -15,16 +26,23 @@ _EFFORT = (1.0, 2.0, 4.0, 7.0)
 _MANY_FAILED = 0.05
 _ASPECTS = ("image", "settings", "layer", "volume", "memory")
 
+
+def _steps(steps: Sequence[float], unit: str = "") -> str:
+    """The limits of five stars to two, in words."""
+    told = [f"{step:.0%}" if unit == "%" else f"{step:g}{unit}" for step in steps]
+    return ", ".join(f"{word} {'★' * (5 - at)}" for at, word in enumerate(told)) + ", more ★"
+
+
 RULES: Mapping[str, str] = {
     "interruption": "median downtime in parts of the shortest of the same cell, geometric mean over all cells: "
-    "up to 1.25 times ★★★★★, 2 ★★★★, 4 ★★★, 8 ★★, more ★",
+    f"up to {_steps(_TIMES, ' times')}",
     "speed": "median total time in parts of the shortest of the same cell, by the same steps",
     "state": "of image identity, settings, writable layer, volumes and memory, as far as the runs looked: "
     "one star, and four in parts of what every run kept",
     "consistency": "the middle half of the runs of a cell in parts of their median total time, median over all cells: "
-    "up to 3 % ★★★★★, 6 % ★★★★, 12 % ★★★, 25 % ★★, more ★; one less if runs failed, two if more than 5 % did",
+    f"up to {_steps(_SPREAD, '%')}; one less if runs failed, two if more than {_MANY_FAILED:.0%} did",
     "simplicity": "commands that are typed, and what hosts need besides Docker and SSH, counted together: "
-    "1 ★★★★★, 2 ★★★★, 4 ★★★, 7 ★★, more ★",
+    f"up to {_steps(_EFFORT)}",
 }
 """What each column of the strategy table means."""
 
@@ -72,13 +90,13 @@ def against_best(runs: Iterable[Run], measure: Measure) -> dict[str, float]:
 
 
 def _times(ratio: float | None, runs: Sequence[Run], measure: Measure) -> Rating:
-    found = values(runs, measure)
-    if not found:
+    told = combined(runs, measure)
+    if told is None:
         return Rating(None, "not measured")
-    middle = summarise(found).median
+    middle = f"{told.middle:.3g} s, the mean of {told.cells} cells" if told.cells > 1 else f"{told.middle:.3g} s"
     if ratio is None:
-        return Rating(None, f"{middle:.3g} s; nothing to compare with")
-    return Rating(_stars(ratio, _TIMES), f"{middle:.3g} s; {ratio:.2f} times the shortest")
+        return Rating(None, f"{middle}; nothing to compare with")
+    return Rating(_stars(ratio, _TIMES), f"{ratio:.2f} times the shortest; {middle}")
 
 
 def _state(kept: Sequence[Kept]) -> Rating:

@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from transship.bench.summary import summary_by_image, summary_by_strategy
 from transship.bench.table import Experiment, common_conditions
 
 _MOST_STARS = 5
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ def _setting(experiment: Experiment) -> dict[str, Any]:
         "runs": len(runs),
         "cells": len({run.cell.id for run in runs}),
         "failed": len(experiment.failed),
+        "impossible": len(experiment.impossible),
+        "missing": len(experiment.missing),
         "begun": min(run.begun for run in runs),
         "ended": max(run.begun for run in runs),
         "revisions": sorted({run.setting.revision for run in runs}),
@@ -104,7 +108,7 @@ def _templates() -> Templates:
     templates = Templates(
         loader=PackageLoader("transship.bench"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined
     )
-    templates.filters["cell"] = _cell
+    templates.filters["plain"] = _plain
     templates.globals["stars"] = _stars
     templates.globals["is_number"] = _is_number
 
@@ -127,9 +131,9 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _cell(text: str) -> str:
-    """A text that may stand in a cell of a table in Markdown."""
-    return text.replace("|", "\\|").replace("\n", " ")
+def _plain(text: str) -> str:
+    """Write a text so that Markdown shows just that, also in a table: matrices and hosts choose some of the words."""
+    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
 
 
 def _write(file: Path, text: str) -> None:

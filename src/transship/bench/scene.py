@@ -18,6 +18,9 @@ from transship.spec.compare import differences
 from transship.spec.model import ContainerSpec
 
 _WRITING_S = 600.0
+_LONGEST = 16
+"""Digits of a number of bytes: more than any host has."""
+
 _SETTINGS_ASIDE = ("image", "config.AttachStdout", "config.AttachStderr")
 """The image is told apart, and to what `docker create` or `docker run` was attached is no setting of a service."""
 
@@ -127,8 +130,7 @@ class Stage:
     def _compressed_bytes(self, reference: str) -> int | None:
         if reference not in self._compressed:
             done = self._pair.source.run(["sh", "-s", "--", reference], stdin=_COMPRESSED, timeout=_WRITING_S)
-            told = int(done.stdout or b"0")  # without zstd, wc counts nothing
-            self._compressed[reference] = told or None
+            self._compressed[reference] = _counted(done.stdout.strip()) or None  # without zstd there is nothing
         return self._compressed[reference]
 
     def kept(self, before: Prepared) -> Kept:
@@ -150,6 +152,10 @@ class Stage:
         if cell.where == "layer":
             return replace(kept, layer=same)
         return replace(kept, volume=same) if cell.where == "volume" else kept
+
+
+def _counted(told: bytes) -> int:
+    return int(told) if told.isdigit() and len(told) < _LONGEST else 0
 
 
 def _running(host: Host) -> str | None:

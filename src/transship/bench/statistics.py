@@ -66,6 +66,19 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class Combined:
+    """What is typical of several cells: the mean of their medians. Of one cell it is the median.
+
+    `interval` is from drawing runs anew within each cell; None where one has too few. `n` counts the runs of all.
+    """
+
+    cells: int
+    n: int
+    middle: float
+    interval: Span | None
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """The numbers of B against those of A.
 
@@ -110,6 +123,18 @@ def median_interval(values: Values) -> Span | None:
     if len(values) < ENOUGH:
         return None
     return _span(_resampled_medians(values, np.random.default_rng(_SEED)))
+
+
+def combine(cells: Sequence[Values]) -> Combined:
+    """Put cells together, each counted once however many runs it has. Raises `ValueError` for none, or an empty one."""
+    if not cells or not all(cells):
+        raise ValueError("there is nothing to put together")
+    interval = None
+    if all(len(values) >= ENOUGH for values in cells):
+        random = np.random.default_rng(_SEED)
+        interval = _span(np.mean([_resampled_medians(values, random) for values in cells], axis=0))
+    middle = float(np.mean([np.median(values) for values in cells]))
+    return Combined(len(cells), sum(map(len, cells)), middle, interval)
 
 
 def compare(a: Values, b: Values) -> Comparison:
@@ -169,6 +194,8 @@ def _verdict(interval: Span | None, p: float, superiority: float) -> tuple[Verdi
         return "cannot tell", "the runs differ more among themselves than from the others"
     if interval and 1.0 in interval:
         return "cannot tell", "the medians may be the same, though the runs are not alike"
+    if interval and (interval.low > 1) != (superiority > 0):
+        return "cannot tell", "the medians say the one, and most of the runs the other"
     return ("less", "") if superiority < 0 else ("more", "")
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from transship.bench.result import Run
 from transship.bench.statistics import summarise
-from transship.bench.table import MEASURES, Experiment, by_image, by_strategy, values
+from transship.bench.table import MEASURES, Experiment, Measure, by_image, by_strategy, combined, values
+
+_COLUMNS = ("median", "median_low", "median_high", "mean", "std", "min", "q1", "q3", "max")
 
 
 def summary_by_strategy(experiment: Experiment) -> str:
@@ -26,22 +28,23 @@ def summary_by_image(experiment: Experiment) -> str:
 
 def _table(names: tuple[str, ...], groups: Iterable[tuple[tuple[str, ...], list[Run]]]) -> str:
     text = io.StringIO()
-    columns = [f"{name}_{column}_{unit}" for name, (_, unit) in MEASURES.items() for column in _row([])]
+    columns = [f"{name}_{column}_{unit}" for name, (_, unit) in MEASURES.items() for column in _COLUMNS]
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*names, "runs", "failed", *columns))
+    writer.writerow((*names, "cells", "runs", "failed", *columns))
     for name, runs in groups:
         moved = [run for run in runs if run.outcome == "moved"]
-        cells = [cell for measure, _ in MEASURES.values() for cell in _row(values(moved, measure)).values()]
-        writer.writerow((*name, len(moved), len(runs) - len(moved), *cells))
+        cells = len({run.cell.id for run in moved})
+        numbers = [number for measure, _ in MEASURES.values() for number in _row(moved, measure)]
+        writer.writerow((*name, cells, len(moved), len(runs) - len(moved), *numbers))
     return text.getvalue()
 
 
-def _row(numbers: list[float]) -> dict[str, str]:
-    """Empty where there is nothing, never zero."""
-    names = ("median", "median_low", "median_high", "mean", "std", "min", "q1", "q3", "max")
-    if not numbers:
-        return dict.fromkeys(names, "")
-    told = summarise(numbers)
-    low, high = (told.interval.low, told.interval.high) if told.interval else (None, None)
-    found = (told.median, low, high, told.mean, told.std, told.minimum, told.q1, told.q3, told.maximum)
-    return {name: "" if value is None else f"{value:.6g}" for name, value in zip(names, found, strict=True)}
+def _row(runs: list[Run], measure: Measure) -> list[str]:
+    """The mean of the cells' medians, and what all runs of these cells are together. Empty where there is nothing."""
+    numbers, middle = values(runs, measure), combined(runs, measure)
+    if not numbers or middle is None:
+        return [""] * len(_COLUMNS)
+    told, span = summarise(numbers), middle.interval
+    low, high = (span.low, span.high) if span else (None, None)
+    found = (middle.middle, low, high, told.mean, told.std, told.minimum, told.q1, told.q3, told.maximum)
+    return ["" if value is None else f"{value:.6g}" for value in found]

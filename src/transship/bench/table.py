@@ -1,16 +1,19 @@
 """The runs of an experiment, as statistics and figures ask for them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import inf
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
 from transship.bench.environment import Environment, HostEnvironment
+from transship.bench.matrix import Matrix, Planned
 from transship.bench.result import Cell, Run
 from transship.bench.sealed import ResultError
+from transship.bench.statistics import Combined, combine
 from transship.bench.store import ResultFolder
+from transship.errors import UsageError
 
 K = TypeVar("K")
 Measure = Callable[[Run], float | None]
@@ -66,23 +69,44 @@ class Workload:
 class Experiment:
     """One folder of results, in the order of the runs. `runs` came to a good end, `failed` did not.
 
-    Warm-ups are in neither.
+    Of those that are `impossible` the scene could not be set, and `missing` are those that the matrix wants and nobody
+    has made. Warm-ups are in none.
     """
 
     name: str
     runs: tuple[Run, ...]
     failed: tuple[Run, ...]
     environments: Mapping[str, Environment]
+    impossible: tuple[Run, ...] = ()
+    missing: tuple[Planned, ...] = ()
 
     @property
     def all(self) -> tuple[Run, ...]:
+        """Those in which something was moved, or was to be."""
         return tuple(sorted((*self.runs, *self.failed), key=lambda run: run.run))
 
 
 def load(folder: Path) -> Experiment:
-    """Read a folder. Raises `ResultError` where it holds nothing to analyse, or what must not be mixed."""
+    """Read a folder.
+
+    Raises `ResultError` where it holds nothing to analyse, what must not be mixed, or what its matrix does not want.
+    """
     stored = ResultFolder.open(folder)
-    return experiment(str(folder), stored.runs(), stored.environments())
+    runs = stored.runs()
+    found = experiment(str(folder), runs, stored.environments())
+    return replace(found, missing=_missing(str(folder), runs, stored.matrix))
+
+
+def _missing(name: str, runs: Sequence[Run], matrix: str) -> tuple[Planned, ...]:
+    try:
+        schedule = Matrix.read(matrix).schedule(own_hosts=not runs[0].cell.suite)
+    except UsageError as error:
+        raise ResultError(f"{name} cannot be held against its matrix: {error}", hint=error.hint) from error
+    wanted = {(each.cell.id, each.repetition, each.warm_up): each for each in schedule}
+    made = {(run.cell.id, run.repetition, run.warm_up): run for run in runs}
+    if foreign := [run for key, run in made.items() if key not in wanted]:
+        raise ResultError(f"the result {foreign[0].name} is not one of the matrix of {name}", hint="remove it")
+    return tuple(each for key, each in wanted.items() if key not in made and not each.warm_up)
 
 
 def experiment(name: str, runs: Sequence[Run], environments: Mapping[str, Environment]) -> Experiment:
@@ -96,8 +120,9 @@ def experiment(name: str, runs: Sequence[Run], environments: Mapping[str, Enviro
     for kind, there in by(counted, lambda run: (run.cell.suite, run.cell.store)).items():
         _refuse_unlike(f"{name} ({', '.join(filter(None, kind)) or 'one pair of hosts'})", there, environments)
     moved = tuple(run for run in counted if run.outcome == "moved")
-    failed = tuple(run for run in counted if run.outcome != "moved")
-    return Experiment(name, moved, failed, {digest: environments[digest] for digest in sorted(used)})
+    failed = tuple(run for run in counted if run.outcome not in {"moved", "impossible"})
+    impossible = tuple(run for run in counted if run.outcome == "impossible")
+    return Experiment(name, moved, failed, {digest: environments[digest] for digest in sorted(used)}, impossible)
 
 
 def _refuse_unlike(where: str, runs: Iterable[Run], environments: Mapping[str, Environment]) -> None:
@@ -190,6 +215,12 @@ def sent_bytes(run: Run) -> float | None:
     """All that the link carried, or where that was not counted the data that was sent."""
     on_link = run.measures.link_bytes
     return run.measures.wire_bytes if on_link is None else on_link
+
+
+def combined(runs: Iterable[Run], measure: Measure) -> Combined | None:
+    """What is typical of these runs, each cell counted once; None where nothing was measured."""
+    cells = [found for cell in by(runs, lambda run: run.cell.id).values() if (found := values(cell, measure))]
+    return combine(cells) if cells else None
 
 
 MEASURES: Mapping[str, tuple[Measure, str]] = {

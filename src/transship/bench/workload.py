@@ -84,9 +84,7 @@ WORKLOADS: Mapping[str, Workload] = {
     "busybox": Workload(("httpd", "-f", "-p", "80", "-h", "/www"), 80, "http"),
     "nginx": Workload(("sh", "-c", _NGINX), 80, "http"),
     "python": Workload(("python3", "-m", "http.server", "80", "--directory", "/www"), 80, "http"),
-    "redis": Workload(
-        ("redis-server", "--bind", "0.0.0.0", "--protected-mode", "no", "--dir", "/data"), 6379, "tcp", "/data"
-    ),
+    "redis": Workload(("redis-server", "--protected-mode", "no", "--dir", "/data"), 6379, "tcp", "/data"),
     "postgres": Workload(
         ("/usr/local/bin/entrypoint", "postgres"),
         5432,

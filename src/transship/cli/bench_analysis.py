@@ -37,16 +37,18 @@ def plot_command(context: typer.Context, results: Results, *, out: Out = None, a
 
     """
     with _analysis():
+        from transship.bench.cautions import cautions  # noqa: PLC0415
         from transship.bench.report import plot  # noqa: PLC0415
         from transship.bench.table import load  # noqa: PLC0415
     from transship.cli import bench_output, output  # noqa: PLC0415
 
-    folder = out or results / "figures"
-    undrawn = plot(load(results), folder)
+    folder, experiment = out or results / "figures", load(results)
+    undrawn, told = plot(experiment, folder), cautions(experiment)
     if as_json:
-        output.print_json({"folder": str(folder), "figures": undrawn})
+        output.print_json({"folder": str(folder), "figures": undrawn, "cautions": told})
     else:
-        bench_output.print_figures(output.console(settings(context)), folder, undrawn)
+        bench_output.print_figures(console := output.console(settings(context)), folder, undrawn)
+        bench_output.print_cautions(console, {str(results): told})
 
 
 def report_command(context: typer.Context, results: Results, *, out: Out = None, as_json: AsJson = False) -> None:
@@ -63,16 +65,19 @@ def report_command(context: typer.Context, results: Results, *, out: Out = None,
 
     """
     with _analysis():
+        from transship.bench.cautions import cautions  # noqa: PLC0415
         from transship.bench.report import report  # noqa: PLC0415
         from transship.bench.table import load  # noqa: PLC0415
     from transship.bench.store import ResultFolder  # noqa: PLC0415
     from transship.cli import bench_output, output  # noqa: PLC0415
 
-    written = report(load(results), ResultFolder.open(results).matrix, out or results)
+    experiment = load(results)
+    written, told = report(experiment, ResultFolder.open(results).matrix, out or results), cautions(experiment)
     if as_json:
-        output.print_json({"written": [str(file) for file in written]})
+        output.print_json({"written": [str(file) for file in written], "cautions": told})
     else:
-        bench_output.print_written(output.console(settings(context)), written)
+        bench_output.print_written(console := output.console(settings(context)), written)
+        bench_output.print_cautions(console, {str(results): told})
 
 
 def compare_command(
@@ -96,15 +101,19 @@ def compare_command(
 
     """
     with _analysis():
+        from transship.bench.cautions import cautions  # noqa: PLC0415
         from transship.bench.compare import compare_experiments  # noqa: PLC0415
         from transship.bench.table import load  # noqa: PLC0415
     from transship.cli import bench_output, output  # noqa: PLC0415
 
-    compared: Compared = compare_experiments(load(first), load(second), unlike=unlike)
+    a, b = load(first), load(second)
+    compared: Compared = compare_experiments(a, b, unlike=unlike)
+    told = {str(first): cautions(a), str(second): cautions(b)}
     if as_json:
-        output.print_json(bench_output.compared_as_json(compared))
+        output.print_json(bench_output.compared_as_json(compared, told))
     else:
-        bench_output.print_compared(output.console(settings(context)), compared)
+        bench_output.print_compared(console := output.console(settings(context)), compared)
+        bench_output.print_cautions(console, told)
 
 
 def fit_command(
@@ -123,20 +132,24 @@ def fit_command(
     Exit codes:
       0  fitted
       2  wrong words
-      3  the results cannot be used, or are too few
+      3  the results cannot be used, are too few, or (with --keep) would make predictions worse
 
     """
     with _analysis():
+        from transship.bench.cautions import cautions  # noqa: PLC0415
         from transship.bench.fit import fit  # noqa: PLC0415
         from transship.bench.table import load  # noqa: PLC0415
     from transship.cli import bench_output, output  # noqa: PLC0415
+    from transship.journal.costs import read_costs  # noqa: PLC0415
 
-    fitted: Fit = fit(load(results))
-    file = _keep(fitted, settings(context).state_dir) if keep else None
+    experiment, state = load(results), settings(context).state_dir
+    fitted: Fit = fit(experiment, read_costs(state))
+    file, told = _keep(fitted, state) if keep else None, {str(results): cautions(experiment)}
     if as_json:
-        output.print_json(bench_output.fit_as_json(fitted, file))
+        output.print_json(bench_output.fit_as_json(fitted, file, told))
     else:
-        bench_output.print_fit(output.console(settings(context)), fitted, file)
+        bench_output.print_fit(console := output.console(settings(context)), fitted, file)
+        bench_output.print_cautions(console, told)
 
 
 def _keep(fitted: "Fit", folder: Path | None) -> Path:
@@ -144,6 +157,7 @@ def _keep(fitted: "Fit", folder: Path | None) -> Path:
 
     from transship.journal.costs import write_costs  # noqa: PLC0415
 
+    fitted.refuse_to_be_kept()
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return write_costs(fitted.model, cells=fitted.samples, runs=fitted.runs, fitted=now, folder=folder)
 

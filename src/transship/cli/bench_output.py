@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from transship.bench.compare import Compared, Held
-from transship.bench.fit import Errors, Fit
+from transship.bench.fit import GOAL, Errors, Fit
 from transship.bench.table import Condition, Workload
 from transship.cli.output import line
 from transship.codec import encode
@@ -33,9 +33,17 @@ def print_written(out: Console, files: Sequence[Path]) -> None:
         out.print(line(f"wrote {file}"), soft_wrap=True)
 
 
-def compared_as_json(compared: Compared) -> dict[str, Any]:
+def print_cautions(out: Console, cautions: Mapping[str, Sequence[str]]) -> None:
+    """What speaks against reading results without care, by the folder of which it is said."""
+    for folder, sentences in cautions.items():
+        for sentence in sentences:
+            out.print(line(f"{folder}: {sentence}", "bold yellow"), soft_wrap=True)
+
+
+def compared_as_json(compared: Compared, cautions: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The object of `bench compare --json`."""
     return {
+        "cautions": {folder: list(sentences) for folder, sentences in cautions.items()},
         "unlike": list(compared.unlike),
         "only_a": compared.only_a,
         "only_b": compared.only_b,
@@ -88,9 +96,10 @@ def _row(held: Held) -> tuple[str, ...]:
     )
 
 
-def fit_as_json(fitted: Fit, file: Path | None) -> dict[str, Any]:
+def fit_as_json(fitted: Fit, file: Path | None, cautions: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The object of `bench fit --json`."""
-    return {**encode(fitted), "kept": None if file is None else str(file)}
+    told = {folder: list(sentences) for folder, sentences in cautions.items()}
+    return {**encode(fitted), "goal": GOAL, "cautions": told, "kept": None if file is None else str(file)}
 
 
 def print_fit(out: Console, fitted: Fit, file: Path | None) -> None:
@@ -102,12 +111,14 @@ def print_fit(out: Console, fitted: Fit, file: Path | None) -> None:
         table.add_column(word, justify="right")
     rows: dict[str, Errors] = {
         "built-in costs": fitted.built_in,
+        **({"the costs that plans use now": fitted.in_use} if fitted.in_use else {}),
         f"fitted, each {fitted.left_out} predicted from the others": fitted.held_out,
         **{f"  {strategy}": errors for strategy, errors in fitted.by_strategy.items()},
     }
     for name, errors in rows.items():
         table.add_row(name, f"{errors.total:.1%}", f"{errors.downtime:.1%}")
     out.print(table)
+    out.print(line(fitted.held_out.goal()), soft_wrap=True)
     for name, value in encode(fitted.model).items():
         likely = value.get("likely") if isinstance(value, dict) else value
         if isinstance(likely, float):

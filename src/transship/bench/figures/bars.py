@@ -15,8 +15,8 @@ from transship.bench.figures.style import (
     panels,
 )
 from transship.bench.result import Run
-from transship.bench.statistics import summarise
-from transship.bench.table import Measure, by_strategy, values
+from transship.bench.statistics import Combined
+from transship.bench.table import Measure, by_strategy, combined
 
 Grouping = Callable[[Iterable[Run]], dict[str, list[Run]]]
 
@@ -41,25 +41,28 @@ def grouped_bars(runs: Sequence[Run], grouping: Grouping, measure: Measure, labe
             for place, strategy in enumerate(strategies):
                 if strategy in mine:
                     left = at - _GROUP / 2 + place * width
-                    _bar(panel.axes, (left, width), values(mine[strategy], measure), look[strategy], strategy)
+                    _bar(panel.axes, (left, width), combined(mine[strategy], measure), look[strategy], strategy)
         panel.axes.set_xticks(range(len(groups)), groups)
         panel.axes.set_xlim(-0.5, len(groups) - 0.5)
         panel.axes.grid(visible=False, axis="x")
         panel.axes.set_ylabel(label)
         panel.axes.margins(y=0.14)
         drawn.append(panel.axes)
-    return finish(figure_of(drawn[0]), f"{MEDIAN}, {count(counted)} runs a bar, all filesystem states")
+    return finish(
+        figure_of(drawn[0]), f"{MEDIAN}, {count(counted)} runs a bar, all filesystem states that the strategy has"
+    )
 
 
-def _bar(ax: Axes, place: tuple[float, float], numbers: list[float], look: Look, name: str) -> None:
+def _bar(ax: Axes, place: tuple[float, float], told: Combined | None, look: Look, name: str) -> None:
+    if told is None:
+        return
     left, width = place
-    summary = summarise(numbers)
-    ax.bar(left + width / 2, summary.median, width * 0.94, label=name, **look.bar())
-    middle, spans = left + width / 2, error_bar(summary)
-    ax.errorbar([middle], [summary.median], yerr=spans, fmt="none", ecolor="black", capsize=1.5, linewidth=0.8)
-    top = summary.median + spans[1][0]
+    ax.bar(left + width / 2, told.middle, width * 0.94, label=name, **look.bar())
+    middle, spans = left + width / 2, error_bar(told)
+    ax.errorbar([middle], [told.middle], yerr=spans, fmt="none", ecolor="black", capsize=1.5, linewidth=0.8)
+    top = told.middle + spans[1][0]
     ax.annotate(
-        f"{summary.median:.3g}",
+        f"{told.middle:.3g}",
         (middle, top),
         xytext=(0, 3),
         textcoords="offset points",

@@ -1,6 +1,6 @@
 """How long the service was away."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import inf
 from statistics import median
 
@@ -10,10 +10,9 @@ from matplotlib.figure import Figure
 
 from transship.bench.figures.style import (
     MEDIAN,
-    Look,
     NothingToDrawError,
     count,
-    error_bar,
+    draw_line,
     figure_of,
     finish,
     fit_scale,
@@ -23,7 +22,6 @@ from transship.bench.figures.style import (
     panels,
 )
 from transship.bench.result import Run
-from transship.bench.statistics import summarise
 from transship.bench.table import Condition, Experiment, Workload, by, by_image, by_strategy, downtime_s, values
 
 _MB = 1e6
@@ -42,7 +40,7 @@ def downtime_against_size(experiment: Experiment) -> Figure:
         for strategy, runs in by_strategy(panel.runs).items():
             cells = by(runs, lambda run: sizes[Workload.of(run.cell)])
             counted += cells.values()
-            _line(panel.axes, {size: cells[size] for size in sorted(cells)}, look[strategy], strategy)
+            draw_line(panel.axes, {size: cells[size] for size in sorted(cells)}, downtime_s, look[strategy], strategy)
         _limit(panel.axes, panel.runs, sorted(sizes.values()))
         panel.axes.set(xlabel="size of the container [MB]", ylabel=_DOWNTIME)
         drawn.append(panel.axes)
@@ -73,7 +71,7 @@ def downtime_against_link_rate(experiment: Experiment) -> Figure:
         for strategy, mine in by_strategy(runs).items():
             rates = by(mine, lambda run: run.cell.link_mbit or inf)
             counted += rates.values()
-            _line(ax, {rate: rates[rate] for rate in sorted(rates)}, look[strategy], strategy)
+            draw_line(ax, {rate: rates[rate] for rate in sorted(rates)}, downtime_s, look[strategy], strategy)
         ax.set(xlabel="link [Mbit/s]", ylabel=_DOWNTIME)
     for ax in axes:
         fit_scale(ax, [run.cell.link_mbit or 0.0 for run in known], "x")
@@ -106,22 +104,6 @@ def _sizes_mb(runs: Sequence[Run]) -> dict[Workload, float]:
         each: round(max((run.measures.logical_bytes or 0 for run in group), default=0) / _MB, 3)
         for each, group in groups.items()
     }
-
-
-def _line(ax: Axes, points: Mapping[float, Sequence[Run]], look: Look, name: str) -> None:
-    found = [summarise(values(runs, downtime_s)) for runs in points.values()]
-    spans = np.array([error_bar(each) for each in found])[:, :, 0].T
-    ax.errorbar(
-        list(points),
-        [each.median for each in found],
-        yerr=spans,
-        markersize=4,
-        linewidth=1.1,
-        capsize=2,
-        marker=look.marker,
-        label=name,
-        **look.line(),
-    )
 
 
 def _limit(ax: Axes, runs: Sequence[Run], sizes: Sequence[float]) -> None:

@@ -1,19 +1,21 @@
 """How every figure looks: readable in print, without colour and for those who see colours otherwise."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import ceil, log10
+from textwrap import fill
 from typing import Any, Literal
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from transship.bench.result import Run
-from transship.bench.statistics import Summary
-from transship.bench.table import Measure, by_condition, condition_names, strategy_rank
+from transship.bench.statistics import Combined
+from transship.bench.table import Measure, by_condition, combined, condition_names, strategy_rank
 
 WIDTH = 7.2
 """Inches: a page's text."""
@@ -50,8 +52,11 @@ _SETTINGS: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
 }
 
-MEDIAN = "median with its 95 % interval (six runs or more)"
+MEDIAN = "median (of several cells: mean of their medians) with its 95 % interval (six runs or more of each)"
 """What points and bars with whiskers are."""
+
+_NOTE = 125
+"""Letters of a line below the panels."""
 
 LOG_FROM = 12.0
 """An axis is logarithmic where the largest value is so many times the smallest."""
@@ -158,7 +163,8 @@ def finish(figure: Figure, note: str, *, legend: bool = True) -> Figure:
         figure.legend(
             [entries[label] for label in labels], labels, loc="outside upper center", ncols=min(4, len(entries))
         )
-    figure.supxlabel(note, fontsize=7, color="#444444")
+    words = "\n".join(fill(each, _NOTE) for each in note.split("\n"))
+    figure.supxlabel(words, fontsize=7, color="#444444")
     return figure
 
 
@@ -178,11 +184,28 @@ def fit_scale(ax: Axes, values: Iterable[float], axis: Literal["x", "y"]) -> Non
     ticks.set_minor_formatter(NullFormatter())
 
 
-def error_bar(summary: Summary) -> tuple[list[float], list[float]]:
-    """How far the interval reaches below and above the median, for matplotlib; nothing where there is none."""
-    if summary.interval is None:
+def error_bar(told: Combined) -> tuple[list[float], list[float]]:
+    """How far the interval reaches below and above the middle, for matplotlib; nothing where there is none."""
+    if told.interval is None:
         return [0.0], [0.0]
-    return [summary.median - summary.interval.low], [summary.interval.high - summary.median]
+    return [max(0.0, told.middle - told.interval.low)], [max(0.0, told.interval.high - told.middle)]
+
+
+def draw_line(ax: Axes, points: Mapping[float, Sequence[Run]], measure: Measure, look: Look, name: str) -> None:
+    """A line through what is typical of the runs at each place, with its interval; gone where nothing was measured."""
+    found = {at: told for at, runs in points.items() if (told := combined(runs, measure))}
+    if found:
+        ax.errorbar(
+            list(found),
+            [each.middle for each in found.values()],
+            yerr=np.array([error_bar(each) for each in found.values()])[:, :, 0].T,
+            markersize=4,
+            linewidth=1.1,
+            capsize=2,
+            marker=look.marker,
+            label=name,
+            **look.line(),
+        )
 
 
 def say_numbers(ax: Axes, rows: Sequence[Sequence[object]], *, above: float = 0.0) -> None:

@@ -12,6 +12,7 @@ from transship.bench.figures.style import (
     MEDIAN,
     NothingToDrawError,
     count,
+    draw_line,
     error_bar,
     figure_of,
     finish,
@@ -22,13 +23,14 @@ from transship.bench.figures.style import (
     panels,
     say_numbers,
 )
-from transship.bench.statistics import summarise
+from transship.bench.result import Run
 from transship.bench.table import (
     Experiment,
     by_condition,
     by_image,
     by_state,
     by_strategy,
+    combined,
     condition_names,
     total_s,
     values,
@@ -40,7 +42,7 @@ _TITLE = 24
 
 _TOTAL = "total time [s]"
 
-Drawer = Callable[[Axes, int, list[float], str], None]
+Drawer = Callable[[Axes, int, list[Run], str], None]
 """Draws the times of one strategy into a row, in a colour."""
 
 
@@ -57,7 +59,8 @@ def total_time_by_strategy(experiment: Experiment) -> Figure:
 def strategy_violin(experiment: Experiment) -> Figure:
     """The distributions' shapes, where two modes would show."""
     axes = _by_strategy(experiment, _violins)
-    return finish(figure_of(axes), f"width: share of runs around that time, bar: {MEDIAN}", legend=False)
+    words = "width: share of runs around that time, all images and states"
+    return finish(figure_of(axes), f"{words}\nbar: {MEDIAN}", legend=False)
 
 
 def time_by_image(experiment: Experiment) -> Figure:
@@ -81,21 +84,8 @@ def time_by_filesystem_state(experiment: Experiment) -> Figure:
     for ax, (strategy, condition, group) in zip(axes, cells, strict=True):
         ax.set_title("\n".join(filter(None, (fill(strategy, _TITLE), fill(condition, _TITLE)))), fontsize=8)
         for image, there in by_image(group).items():
-            found = {state: summarise(values(each, total_s)) for state, each in by_state(there).items()}
-            at = [states.index(state) for state in found]
-            spans = np.array([error_bar(each) for each in found.values()])[:, :, 0].T
-            medians = [each.median for each in found.values()]
-            ax.errorbar(
-                at,
-                medians,
-                yerr=spans,
-                markersize=4,
-                linewidth=1,
-                capsize=2,
-                label=image,
-                marker=look[image].marker,
-                **look[image].line(),
-            )
+            points = {float(states.index(state)): each for state, each in by_state(there).items()}
+            draw_line(ax, points, total_s, look[image], image)
         ax.set_xticks(range(len(states)), states)
         ax.set_xlim(-0.4, len(states) - 0.6)
     for ax in axes:
@@ -115,7 +105,7 @@ def _by_strategy(experiment: Experiment, draw: Drawer) -> Axes:
         groups = by_strategy(panel.runs)
         for row, name in enumerate(names):
             if name in groups:
-                draw(panel.axes, row, values(groups[name], total_s), look[name].colour)
+                draw(panel.axes, row, groups[name], look[name].colour)
         panel.axes.set_yticks(range(len(names)), names)
         say_numbers(panel.axes, [groups.get(name, ()) for name in names], above=0.4)
         panel.axes.set_ylim(len(names) - 0.4, -0.6)
@@ -127,7 +117,8 @@ def _by_strategy(experiment: Experiment, draw: Drawer) -> Axes:
     return drawn[0]
 
 
-def _boxes(ax: Axes, row: int, times: list[float], colour: str) -> None:
+def _boxes(ax: Axes, row: int, runs: list[Run], colour: str) -> None:
+    times = values(runs, total_s)
     shift = np.random.default_rng(row).uniform(-0.3, 0.3, len(times))
     ax.scatter(times, row + shift, s=5, color=colour, alpha=0.55, linewidths=0)
     ax.boxplot(
@@ -142,14 +133,15 @@ def _boxes(ax: Axes, row: int, times: list[float], colour: str) -> None:
     )
 
 
-def _violins(ax: Axes, row: int, times: list[float], colour: str) -> None:
+def _violins(ax: Axes, row: int, runs: list[Run], colour: str) -> None:
+    times, told = values(runs, total_s), combined(runs, total_s)
     if len(times) >= _FEWEST_FOR_SHAPE and min(times) < max(times):
         _shape(ax, row, times, colour)
     else:
         ax.scatter(times, [row] * len(times), s=8, color=colour, linewidths=0)
-    summary = summarise(times)
-    spans = np.array(error_bar(summary))
-    ax.errorbar([summary.median], [row], xerr=spans, fmt="|", color="black", markersize=11, capsize=2.5, linewidth=1.6)
+    if told:
+        spans = np.array(error_bar(told))
+        ax.errorbar([told.middle], [row], xerr=spans, fmt="|", color="black", markersize=11, capsize=2.5, linewidth=1.6)
 
 
 def _shape(ax: Axes, row: int, times: list[float], colour: str) -> None:
