@@ -4,7 +4,7 @@ from tests.swarm.told import record
 from transship.codec import MalformedError
 from transship.plan.record import Made
 from transship.swarm.record import ServiceMove, Stage, from_text, to_text
-from transship.swarm.recovery import Kind, ServiceSeen, ServiceStatus, _withdrawn, decide
+from transship.swarm.recovery import Kind, ServiceSeen, ServiceStatus, _asking, _Manager, _withdrawn, decide
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,13 @@ def test_what_is_seen_decides(seen: ServiceSeen, would: Kind) -> None:
 @pytest.mark.parametrize(("home", "would"), [(True, "clean-up"), (False, "forget")])
 def test_what_was_brought_is_removed_later_only_while_the_service_is_at_home(home: bool, would: Kind) -> None:
     assert decide(record(stage="restored"), ServiceSeen(present=True, home=home)).would == would
+
+
+def test_a_manager_that_is_named_is_asked_about_the_moves_of_its_own_swarm() -> None:
+    own = _Manager("ssh://h9", frozenset({"h3-id", "h9-id"}), ())
+    other = _Manager("ssh://elsewhere", frozenset({"x-id"}), ())
+    assert _asking([other, own], record()).manager == "ssh://h9"
+    assert _asking([other], record()) == record()
 
 
 def test_a_record_survives_the_label() -> None:
