@@ -49,7 +49,7 @@ def grouped_bars(runs: Sequence[Run], grouping: Grouping, measure: Measure, labe
         panel.axes.margins(y=0.14)
         drawn.append(panel.axes)
     return finish(
-        figure_of(drawn[0]), f"{MEDIAN}, {count(counted)} runs a bar, all filesystem states that the strategy has"
+        figure_of(drawn[0]), f"{count(counted)} runs a bar, all filesystem states that the strategy has; {MEDIAN}"
     )
 
 

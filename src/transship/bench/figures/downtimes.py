@@ -49,7 +49,7 @@ def downtime_against_size(experiment: Experiment) -> Figure:
         fit_scale(ax, values(known, downtime_s), "y")
     return finish(
         figure_of(drawn[0]),
-        f"size: image and what was written, unpacked; {MEDIAN}, {count(counted)} a point",
+        f"{count(counted)} a point; size: image and what was written, unpacked; {MEDIAN}",
     )
 
 
@@ -76,7 +76,7 @@ def downtime_against_link_rate(experiment: Experiment) -> Figure:
     for ax in axes:
         fit_scale(ax, [run.cell.link_mbit or 0.0 for run in known], "x")
         fit_scale(ax, values(known, downtime_s), "y")
-    return finish(figure_of(axes[0]), f"{MEDIAN}, all filesystem states, {count(counted)} a point")
+    return finish(figure_of(axes[0]), f"{count(counted)} a point, all filesystem states; {MEDIAN}")
 
 
 def downtime_distribution(experiment: Experiment) -> Figure:

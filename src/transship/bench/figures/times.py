@@ -26,6 +26,7 @@ from transship.bench.figures.style import (
 from transship.bench.result import Run
 from transship.bench.table import (
     Experiment,
+    by,
     by_condition,
     by_image,
     by_state,
@@ -59,8 +60,8 @@ def total_time_by_strategy(experiment: Experiment) -> Figure:
 def strategy_violin(experiment: Experiment) -> Figure:
     """The distributions' shapes, where two modes would show."""
     axes = _by_strategy(experiment, _violins)
-    words = "width: share of runs around that time, all images and states"
-    return finish(figure_of(axes), f"{words}\nbar: {MEDIAN}", legend=False)
+    words = "width: share of runs around that time, all images and states; marks: the median of each cell in it"
+    return finish(figure_of(axes), words, legend=False)
 
 
 def time_by_image(experiment: Experiment) -> Figure:
@@ -92,7 +93,7 @@ def time_by_filesystem_state(experiment: Experiment) -> Figure:
         fit_scale(ax, values(known, total_s), "y")
     figure_of(axes[0]).supylabel(_TOTAL, fontsize=8.5)
     smallest = [group for *_, runs in cells for image in by_image(runs).values() for group in by_state(image).values()]
-    return finish(figure_of(axes[0]), f"written by the container; {MEDIAN}, {count(smallest)} a point")
+    return finish(figure_of(axes[0]), f"{count(smallest)} a point; written by the container; {MEDIAN}")
 
 
 def _by_strategy(experiment: Experiment, draw: Drawer) -> Axes:
@@ -134,14 +135,18 @@ def _boxes(ax: Axes, row: int, runs: list[Run], colour: str) -> None:
 
 
 def _violins(ax: Axes, row: int, runs: list[Run], colour: str) -> None:
-    times, told = values(runs, total_s), combined(runs, total_s)
+    """The shape of all, and where the medians are of the cells that are in it: that is what two modes come from."""
+    times = values(runs, total_s)
     if len(times) >= _FEWEST_FOR_SHAPE and min(times) < max(times):
         _shape(ax, row, times, colour)
     else:
         ax.scatter(times, [row] * len(times), s=8, color=colour, linewidths=0)
-    if told:
-        spans = np.array(error_bar(told))
-        ax.errorbar([told.middle], [row], xerr=spans, fmt="|", color="black", markersize=11, capsize=2.5, linewidth=1.6)
+    cells = [told for cell in by(runs, lambda run: run.cell.id).values() if (told := combined(cell, total_s))]
+    ax.scatter([each.middle for each in cells], [row] * len(cells), s=60, marker="|", color="black", linewidths=1.0)
+    if len(cells) == 1:
+        ax.errorbar(
+            [cells[0].middle], [row], xerr=np.array(error_bar(cells[0])), fmt="none", ecolor="black", capsize=2.5
+        )
 
 
 def _shape(ax: Axes, row: int, times: list[float], colour: str) -> None:
