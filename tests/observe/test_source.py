@@ -5,7 +5,7 @@ import pytest
 
 from tests.plan.observed import SPEC
 from transship.hosts.processes import Inside
-from transship.observe.source import is_heard, stop_signal
+from transship.observe.source import changed_paths, is_heard, stop_signal
 
 DEAF = Inside(frozenset(), frozenset({signal.SIGHUP}), waits=False, listeners=None)
 HANDLES = replace(DEAF, handled=frozenset({signal.SIGTERM}))
@@ -45,3 +45,9 @@ def test_a_signal_to_stop_is_read_as_docker_takes_it(word: str, number: int | No
 def test_the_image_may_name_the_signal() -> None:
     image = replace(SPEC.image, config={"StopSignal": "SIGQUIT"})
     assert stop_signal(replace(SPEC, image=image)) == signal.SIGQUIT
+
+
+def test_what_docker_made_itself_is_nothing_that_the_container_wrote() -> None:
+    spec = replace(SPEC, host_config={"Init": True, "Tmpfs": {"/scratch/a": ""}})
+    paths = ("/sbin", "/sbin/docker-init", "/scratch", "/scratch/a", "/sbin/mine")
+    assert changed_paths([{"Path": path, "Kind": 1} for path in paths], spec) == 1

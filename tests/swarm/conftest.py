@@ -69,17 +69,19 @@ class Cluster:
 
     def kill_at(self, phase: str, service: str, to: str, *words: str) -> None:
         """Begin a move, and kill its process when it comes to a phase."""
-        process = self.start("swarm", "move", service, "--to", to, *self.reach, *words)
-        with process:
-            assert process.stderr is not None
-            lines = []
-            for line in process.stderr:
-                lines.append(line)
-                if line.strip().split(":")[0] == phase:
-                    break
-            else:
-                pytest.fail(f"it never came to {phase}: {''.join(lines)}")
+        with self.start("swarm", "move", service, "--to", to, *self.reach, *words) as process:
+            self.await_phase(process, phase)
             process.kill()
+
+    def await_phase(self, process: subprocess.Popen[str], phase: str) -> None:
+        """Read what a command says until it comes to a phase."""
+        assert process.stderr is not None
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if line.strip().split(":")[0] == phase:
+                return
+        pytest.fail(f"it never came to {phase}: {''.join(lines)}")
 
     def create(self, name: str, program: str, *words: str, image: str = "busybox") -> None:
         """Create a service that runs on h2, and wait until it does."""
@@ -119,12 +121,17 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
 def three_hosts() -> Iterator[Cluster]:
     """A swarm of three hosts with busybox, and a registry, shared by all tests."""
     with Lab(LabOptions(name=own_name(), hosts=(HostOptions(),) * 3, registry="insecure")) as lab:
-        made = Cluster(lab, *lab.nodes)
-        made.h1.output(["docker", "swarm", "init", "--advertise-addr", made.h1.address])
-        token = made.h1.output(["docker", "swarm", "join-token", "-q", "worker"]).strip()
-        for node in (made.h2, made.h3):
-            node.output(["docker", "swarm", "join", "--token", token, f"{made.h1.address}:2377"])
-        yield made
+        yield made_swarm(lab)
+
+
+def made_swarm(lab: Lab) -> Cluster:
+    """A swarm of the lab's three hosts."""
+    made = Cluster(lab, *lab.nodes)
+    made.h1.output(["docker", "swarm", "init", "--advertise-addr", made.h1.address])
+    token = made.h1.output(["docker", "swarm", "join-token", "-q", "worker"]).strip()
+    for node in (made.h2, made.h3):
+        node.output(["docker", "swarm", "join", "--token", token, f"{made.h1.address}:2377"])
+    return made
 
 
 @pytest.fixture
@@ -149,5 +156,7 @@ def clean(made: Cluster) -> None:
         wait_for(lambda node=node: not node.output(["docker", "ps", "-aq"]).split())  # type: ignore[misc]
         node.output(["docker", "volume", "prune", "--all", "--force"])
         node.output(["docker", "image", "prune", "--all", "--force"])
-        if made.availability(node) != ("active", {}):
-            made.h1.output(["docker", "node", "update", "--availability", "active", node.name])
+        availability, labels = made.availability(node)
+        if (availability, labels) != ("active", {}):
+            words = [word for label in labels for word in ("--label-rm", label)]
+            made.h1.output(["docker", "node", "update", "--availability", "active", *words, node.name])

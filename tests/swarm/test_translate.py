@@ -8,7 +8,7 @@ from transship.spec import fields
 from transship.spec.model import ContainerSpec, Mount, NetworkAttachment, NetworkSpec
 from transship.swarm.translate import CARRIED, WITHOUT_MEANING, dropped, not_kept, service_spec
 
-DAEMON = {"CgroupVersion": "2", "DefaultRuntime": "runc"}
+DAEMON = {"CgroupVersion": "2", "DefaultRuntime": "runc", "SwapLimit": True}
 
 SAID: dict[str, Any] = {
     "Hostname": "web", "Domainname": "d", "User": "1", "AttachStdin": True, "AttachStdout": True, "AttachStderr": True,
@@ -60,6 +60,7 @@ def test_what_a_services_containers_have_anyway_is_not_told() -> None:
              "MemorySwap": 16}  # fmt: skip
     assert not_kept(spec(host=usual), DAEMON) == ()
     older = {"CgroupVersion": "1", "DefaultRuntime": "crun"}
+    assert not_kept(spec(host={"Memory": 8, "MemorySwap": -1}), older) == ()
     assert not_kept(spec(host=usual), older) == ("its setting CgroupnsMode", "its setting Runtime")
 
 

@@ -137,7 +137,8 @@ def _has_anyway(spec: ContainerSpec, daemon: Json, key: str, value: object) -> b
         "Runtime": (daemon.get("DefaultRuntime", "runc"),),
         "ShmSize": (_SHM_BYTES,),
         "Isolation": ("default",),
-        "MemorySwap": (2 * spec.host_config.get("Memory", 0),),
+        # where the kernel counts no swap, Docker says so of every container with a limit
+        "MemorySwap": (2 * spec.host_config.get("Memory", 0), *(() if daemon.get("SwapLimit") else (-1,))),
     }
     return value in usual.get(key, ())
 

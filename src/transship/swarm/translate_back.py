@@ -56,6 +56,7 @@ def as_container(service: Service, spec: ContainerSpec, aliases: Mapping[str, tu
     """What the service's container (`spec`, as it is) is without Swarm. `aliases` are the service's, by network."""
     labels = {key: value for key, value in spec.config.get("Labels", {}).items() if not key.startswith(OF_SWARM)}
     config = {key: value for key, value in spec.config.items() if key != "Labels"}
+    host = {key: value for key, value in spec.host_config.items() if (key, value) != ("Isolation", "default")}
     grace = service.container.get("StopGracePeriod")
     # The addresses were Swarm's choice for this one task.
     networks = tuple(
@@ -74,7 +75,7 @@ def as_container(service: Service, spec: ContainerSpec, aliases: Mapping[str, tu
             **({"Labels": labels} if labels else {}),
             **({} if grace is None else {"StopTimeout": -(-grace // _NANO)}),
         },
-        host_config={**spec.host_config, "RestartPolicy": _policy(service), "PortBindings": _bindings(service)},
+        host_config={**host, "RestartPolicy": _policy(service), "PortBindings": _bindings(service)},
     )
 
 
