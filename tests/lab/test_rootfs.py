@@ -58,6 +58,13 @@ def test_what_decides_the_content_decides_the_folder() -> None:
     assert RootFilesystem.host("trixie").folder == same.folder != other.folder
 
 
+def test_newer_packages_belong_to_a_folder_of_their_own() -> None:
+    plain, newer = RootFilesystem.host("trixie"), RootFilesystem.host("trixie+criu")
+    assert newer.newer == ("criu",)
+    assert newer.folder != plain.folder
+    assert newer.folder.name.startswith("trixie-")
+
+
 def test_a_cache_path_that_an_overlay_cannot_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a:b"))
     with pytest.raises(LabError, match="colon"):

@@ -10,7 +10,7 @@ Store = Literal["overlay2", "containerd"]
 CgroupVersion = Literal["v1", "v2"]
 RegistryKind = Literal["none", "tls", "insecure"]
 
-SUITES = ("bookworm", "trixie", "forky", "sid")
+SUITES = ("bookworm", "trixie", "trixie+criu", "forky", "sid")
 STORES = ("overlay2", "containerd")
 CGROUPS = ("v1", "v2")
 REGISTRIES = ("none", "tls", "insecure")
@@ -28,7 +28,9 @@ class HostOptions:
     """What one host of a lab is like."""
 
     suite: str = "trixie"
-    """The Debian release, which decides the versions: bookworm has Docker 20.10, trixie 26.1, forky and sid 28.5."""
+    """The Debian release, which decides the versions: bookworm has Docker 20.10, trixie 26.1, forky and sid 28.5.
+
+    `trixie+criu` is trixie with the CRIU of sid."""
     store: Store = "overlay2"
     """Where Docker keeps images: the classic graph driver, or containerd's snapshotter (from Docker 24 on)."""
     cgroup: CgroupVersion = "v2"

@@ -2,7 +2,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transship.errors import LabError
@@ -20,6 +20,9 @@ HOST_PACKAGES = (
 """What a lab host has; it cannot fetch anything later."""
 
 NEEDED_BYTES = 2 * 1024**3
+_SNAPSHOT = ("--option", "Acquire::Check-Valid-Until=false")
+"""The mirror may be one that stands still, as long as debootstrap may use it."""
+
 SCRIPTS = Path("/usr/share/debootstrap/scripts")
 
 USERS = {"mover": ["--groups", "docker"], "guest": [], "admin": []}
@@ -33,17 +36,21 @@ class RootFilesystem:
     suite: str
     packages: tuple[str, ...]
     users: bool = True
+    newer: tuple[str, ...] = ()
+    """Packages that are taken from sid, with what they need of it."""
 
     @classmethod
     def host(cls, suite: str) -> "RootFilesystem":
         """The one that the hosts of a lab run on."""
         # bookworm has the docker program inside docker.io
         left_out = {"docker-cli"} if suite == "bookworm" else set()
-        return cls(suite, tuple(name for name in HOST_PACKAGES if name not in left_out))
+        release, _, newer = suite.partition("+")
+        packages = tuple(name for name in HOST_PACKAGES if name not in left_out)
+        return cls(release, packages, newer=(newer,) if newer else ())
 
     @property
     def folder(self) -> Path:
-        recipe = repr((RECIPE, self.suite, self.packages, self.users))
+        recipe = repr((RECIPE, self.suite, self.packages, self.users, *self.newer))
         return places.cache() / "roots" / f"{self.suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
     def ready(self, mirror: str, recorder: Recorder) -> Path:
@@ -58,10 +65,10 @@ class RootFilesystem:
         with places.locked(folder.with_name(f".{folder.name}.lock")):
             if not folder.exists():
                 with recorder.phase("root filesystem", f"{self.suite}, about a minute, once"):
-                    self._build(folder, mirror or apt_mirror())
+                    self._build(folder, mirror or apt_mirror(), recorder)
         return folder
 
-    def _build(self, folder: Path, mirror: str) -> None:
+    def _build(self, folder: Path, mirror: str, recorder: Recorder) -> None:
         if shutil.disk_usage(folder.parent).free < NEEDED_BYTES:
             raise LabError(
                 f"less than {NEEDED_BYTES // 1024**3} GB are free below {folder.parent}",
@@ -71,9 +78,14 @@ class RootFilesystem:
         if draft.exists():
             shutil.rmtree(draft)
         try:
-            debootstrap(self.suite, self.packages, draft, mirror)
-            if self.users:
-                add_users(draft)
+            if self.newer:
+                older = replace(self, newer=()).ready(mirror, recorder)
+                programs.run(["cp", "--archive", str(older), str(draft)])
+                add_newer(self.newer, draft, mirror)
+            else:
+                debootstrap(self.suite, self.packages, draft, mirror)
+                if self.users:
+                    add_users(draft)
             make_neutral(draft)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
@@ -88,6 +100,24 @@ def debootstrap(suite: str, packages: Sequence[str], folder: Path, mirror: str) 
         argv.append(str(SCRIPTS / "sid"))  # the machine's debootstrap is older than the suite
     programs.find("debootstrap")
     isolated(argv, env={**os.environ, **proxy_environment()})
+
+
+def add_newer(packages: Sequence[str], root: Path, mirror: str) -> None:
+    """Install packages of sid into an older Debian, as an administrator would who needs a newer program."""
+    source = root / "etc/apt/sources.list.d/newer.list"
+    temporary = {
+        source: f"deb {mirror} sid main\n",
+        root / "etc/resolv.conf": Path("/etc/resolv.conf").read_text(),
+        root / "usr/sbin/policy-rc.d": "#!/bin/sh\nexit 101\n",  # nothing is started
+    }
+    for file, text in temporary.items():
+        file.write_text(text)
+        file.chmod(0o755)
+    env = {**os.environ, **proxy_environment(), "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+    for words in (["update"], ["install", "--yes", "--no-install-recommends", "--target-release=sid", *packages]):
+        isolated(["chroot", str(root), "apt-get", "-qq", *_SNAPSHOT, *words], env=env)
+    for file in temporary:
+        file.unlink()
 
 
 def isolated(argv: Sequence[str], *, env: dict[str, str]) -> None:
