@@ -44,6 +44,20 @@ def test_a_result_is_never_replaced(folder: ResultFolder) -> None:
         folder.keep(a_run())
 
 
+def test_what_was_brought_is_remembered_until_it_is_gone(folder: ResultFolder) -> None:
+    assert folder.brought() == ()
+    folder.note_brought(("nginx:1", "redis:7"))
+    again = ResultFolder.open(folder.path)
+    assert again.brought() == ("nginx:1", "redis:7")
+    file = folder.path / "brought.json"
+    file.write_text(file.read_text().replace("redis", "theirs"))
+    with pytest.raises(ResultError, match="was altered"):
+        again.brought()
+    again.note_brought(())
+    assert folder.brought() == ()
+    assert not file.exists()
+
+
 def test_the_same_environment_is_stored_once(folder: ResultFolder) -> None:
     assert folder.keep_environment(ENVIRONMENT) == folder.keep_environment(ENVIRONMENT)
     assert len(list((folder.path / "environments").iterdir())) == 1

@@ -12,11 +12,12 @@ import pytest
 from tests.bench.results import a_run
 from tests.bench.synthetic import ENVIRONMENT
 from transship.bench import experiment
+from transship.bench import run as bench_run
 from transship.bench.experiment import Experiment, Progress
 from transship.bench.matrix import HostsFactor, Planned
 from transship.bench.pair import SceneError
 from transship.bench.result import Outcome, Run
-from transship.bench.sealed import digest
+from transship.bench.sealed import ResultError, digest
 from transship.bench.store import ResultFolder
 from transship.bench.trials import Trials
 from transship.errors import HostError, LabError, UnreachableError, UsageError
@@ -170,6 +171,16 @@ def test_ctrl_c_ends_it_also_where_the_hosts_cannot_be_left_in_order(
     with pytest.raises(KeyboardInterrupt):
         made.run()
     assert made.opened == 1
+
+
+def test_a_lab_is_left_alone_as_long_as_somebody_works_in_the_folder(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken_down: list[str] = []
+    monkeypatch.setattr(bench_run, "remove_abandoned", taken_down.append)
+    with made.folder.locked(), pytest.raises(ResultError, match="is working in"):
+        bench_run.resume(made.folder.path, None, made.news.append)
+    assert taken_down == []
 
 
 def test_that_hosts_are_made_is_told(made: Made) -> None:

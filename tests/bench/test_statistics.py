@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from transship.bench.modes import dip, modes
-from transship.bench.statistics import Verdict, compare, compare_all, doubts, holm, median_interval, summarise
+from transship.bench.statistics import Verdict, combine, compare, compare_all, doubts, holm, median_interval, summarise
 
 SEED = int(os.environ["TRANSSHIP_SEED"])
 """Printed at the begin of every run of the tests."""
@@ -176,3 +176,29 @@ def test_what_is_doubtful_is_said() -> None:
         "two modes: 5 runs around 1"
     )
     assert any("make more runs" in each for each in doubts([5.0, 9.0, 14.0, 8.0, 12.0, 6.0]))
+
+
+def test_medians_that_contradict_most_of_the_runs_tell_nothing() -> None:
+    a, b = [5.0] * 130 + [100.0] * 70, [6.0] * 130 + [1.0] * 70
+    told = compare(a, b)
+    assert told.p < 0.05
+    assert told.ratio == pytest.approx(1.2)
+    assert told.superiority < 0
+    assert told.verdict == "cannot tell"
+    assert "most of the runs the other" in told.why
+
+
+def test_cells_together_are_the_mean_of_their_medians_with_an_interval_around_it() -> None:
+    random = np.random.default_rng(1)
+    cells = [list(random.normal(middle, 0.1, 10)) for middle in (1.0, 3.0, 8.0)]
+    told = combine(cells)
+    assert (told.cells, told.n) == (3, 30)
+    assert told.middle == pytest.approx(np.mean([np.median(each) for each in cells]))
+    assert told.interval is not None
+    assert told.middle in told.interval
+    assert told.interval.high - told.interval.low < 0.2, "that cells differ makes none of them less sure"
+    alone, summary = combine(cells[:1]), summarise(cells[0])
+    assert (alone.middle, alone.interval) == (summary.median, summary.interval)
+    assert combine([*cells, [1.0]]).interval is None
+    with pytest.raises(ValueError, match="nothing to put together"):
+        combine([[1.0], []])

@@ -130,7 +130,7 @@ class Stage:
     def _compressed_bytes(self, reference: str) -> int | None:
         if reference not in self._compressed:
             done = self._pair.source.run(["sh", "-s", "--", reference], stdin=_COMPRESSED, timeout=_WRITING_S)
-            self._compressed[reference] = _counted(done.stdout.strip()) or None  # without zstd there is nothing
+            self._compressed[reference] = counted(done.stdout.strip()) or None  # without zstd there is nothing
         return self._compressed[reference]
 
     def kept(self, before: Prepared) -> Kept:
@@ -154,7 +154,8 @@ class Stage:
         return replace(kept, volume=same) if cell.where == "volume" else kept
 
 
-def _counted(told: bytes) -> int:
+def counted(told: bytes) -> int:
+    """The number that a host has printed; 0 for all that is none."""
     return int(told) if told.isdigit() and len(told) < _LONGEST else 0
 
 
