@@ -1,5 +1,7 @@
 """Services move between the nodes of a real swarm."""
 
+import signal
+
 import pytest
 
 from tests.swarm.conftest import PORT, SERVES, Cluster, wait_for
@@ -85,6 +87,23 @@ def test_a_task_that_does_not_come_up_leads_back_and_what_was_brought_goes(clust
     assert cluster.h3.output(["docker", "image", "ls", "-q"]).split() == []
 
 
+def test_ctrl_c_and_a_node_that_cannot_pull_lead_back(cluster: Cluster) -> None:
+    cluster.web()
+    before = cluster.spec("web")
+    with cluster.start("swarm", "move", "web", "--to", "h3", *cluster.reach) as process:
+        cluster.await_phase(process, "arrive")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+    assert (process.returncode, "interrupted; web runs as before" in said) == (4, True), said
+    assert (cluster.spec("web"), cluster.nodes_of("web")) == (before, ["h2"])
+    assert cluster.h3.output(["docker", "image", "ls", "-q"]).split() == [], "what was brought is gone"
+
+    done = cluster.move("web", "h3", "--image", "pull")
+    assert (done.code, "a task of web rejected on its new node" in done.err) == (4, True), done.err
+    assert done.result["bytes"] == {}
+    assert (cluster.spec("web"), cluster.nodes_of("web")) == (before, ["h2"])
+
+
 def test_what_failed_before_the_move_is_no_failure_of_it(cluster: Cluster) -> None:
     words = ("--detach", "--no-resolve-image", "--name", "web", "--constraint", "node.hostname==h3")
     cluster.h1.output(["docker", "service", "create", *words, "busybox", "sh", "-c", SERVES])
@@ -111,6 +130,10 @@ def test_a_volume_of_200_megabytes_comes_along(cluster: Cluster) -> None:
     assert cluster.h3.output(["sha256sum", blob]) == digest
     assert "volume data (full)" in done.result["verified"]
     assert done.result["bytes"]["volumes"] >= 200 << 20
+    for words in (("unpin", "db"), ("move", "db", "--to", "h2", "--unpin", "--replace-data", "--yes")):
+        refused = cluster.transship("swarm", *words, *cluster.reach[: 2 if words[0] == "unpin" else None])
+        assert (refused.code, "leave its volume data" in refused.err) == (3, True), refused.err
+    assert cluster.nodes_of("db") == ["h3"]
     back = cluster.move("db", "h2", "--replace-data", "--yes")
     assert back.code == 0, back.err
     assert back.result["bytes"]["volumes"] < 50 << 20
@@ -136,7 +159,8 @@ def test_the_tasks_of_one_node_move_and_the_others_stay(cluster: Cluster) -> Non
     cluster.create("web", SERVES, "--replicas", "2", "--replicas-max-per-node", "1")
     running = ("docker", "service", "ps", "--filter", "desired-state=running", "--filter", "node=h2", "-q", "web")
     stays = cluster.h1.output(list(running))
-    assert cluster.move("web", "h1", "--from", "h3").code == 3, "a constraint for workers excludes the manager"
+    refused = cluster.move("web", "h1", "--from", "h3")
+    assert (refused.code, "node.role==worker of web excludes h1" in refused.err) == (3, True), refused.err
     cluster.h1.output(["docker", "service", "update", "--detach", "--constraint-rm", "node.role==worker", "web"])
     wait_for(lambda: cluster.nodes_of("web") == ["h2", "h3"] or cluster.nodes_of("web") == ["h3", "h2"])
     done = cluster.move("web", "h1", "--from", "h3", "--fast")
@@ -161,7 +185,8 @@ def test_what_cannot_be_is_refused_and_nothing_is_touched(cluster: Cluster) -> N
     for reason, words in asked.items():
         done = cluster.transship(*words)
         assert (done.code, reason in done.err) == (3, True), done.err
-    assert cluster.transship("swarm", "move", "web", "--to", "h3", "--method", "drain", "--fast").code == 2
+    wrong = cluster.transship("swarm", "move", "web", "--to", "h3", "--method", "drain", "--fast")
+    assert (wrong.code, "a drain is none" in wrong.err) == (2, True), wrong.err
     assert cluster.spec("web") == before
 
 
@@ -201,7 +226,10 @@ def test_a_client_inside_the_swarm_gets_every_answer_with_start_first(cluster: C
 
 def test_a_kernel_without_ipvs_is_told_beforehand(cluster: Cluster) -> None:
     cluster.create("web", SERVES, "--constraint", "node.hostname==h2", "--publish", "8081:80")
-    has = cluster.h2.run(["test", "-e", "/proc/net/ip_vs"]).status == 0
+    kernel = cluster.h2.output(["uname", "-r"]).strip()
+    files = [f"/lib/modules/{kernel}/modules.{each}" for each in ("dep", "builtin")]
+    loaded = cluster.h2.run(["test", "-e", "/proc/net/ip_vs"]).status == 0
+    has = loaded or cluster.h2.run(["grep", "-qs", "/ip_vs[.]ko", *files]).status == 0
     done = cluster.move("web", "h3", "--plan")
     assert done.code == 0, done.err
     codes = {each["code"] for each in done.result["findings"]}

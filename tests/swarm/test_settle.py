@@ -8,6 +8,7 @@ import pytest
 
 from tests.swarm.told import record, service_told
 from transship.errors import DockerDownError, EndedError, LockedError, UnhealthyError
+from transship.swarm import watch as watching
 from transship.swarm.change import claim, claimed_by, edit_node, edit_service, is_drained_by
 from transship.swarm.edits import before, constrained, drained, hurried, labelled, scaled
 from transship.swarm.fake import FakeSwarm
@@ -159,6 +160,33 @@ def test_a_manager_that_is_gone_says_nothing_of_the_service(swarm: FakeSwarm, mo
     assert silent == []
     with pytest.raises(UnhealthyError, match="did not stay up"):
         watch.stay(AWAY, 0.1)
+
+
+def test_a_leader_that_does_not_know_its_nodes_yet_is_waited_for(
+    swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "PENDING_S", 0.05)
+    made, told = begun(swarm, stage="changed")
+    known, ask, asked = tasks_of(swarm, made.service), swarm.nodes, []
+    for node in NODES.values():
+        swarm.tell_state(node, "unknown")
+    moved(swarm, made)
+
+    def nodes() -> list[dict[str, Any]]:
+        asked.append(1)
+        if len(asked) == 2:
+            for node in NODES.values():
+                swarm.tell_state(node, "ready")
+        return ask()
+
+    monkeypatch.setattr(swarm, "nodes", nodes)
+    Watch(swarm, made.service, known).arrive(AWAY, 60.0)
+    assert len(asked) >= 2
+    for node in NODES.values():
+        swarm.tell_state(node, "unknown")
+    asked.clear()
+    go_back(swarm, made, 60.0)
+    assert swarm.service(made.service)["Spec"] == told
 
 
 def test_a_task_that_fails_or_finds_no_node_is_told(swarm: FakeSwarm) -> None:

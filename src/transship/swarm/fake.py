@@ -66,11 +66,15 @@ class FakeSwarm:
 
     def lose(self, node: str) -> None:
         """Let the managers lose a node: its tasks shall end, and nobody tells that they have."""
+        for task in self._tasks:
+            if task["NodeID"] == node:
+                task["DesiredState"] = "shutdown"
+        self.tell_state(node, "down")
+
+    def tell_state(self, node: str, state: str) -> None:
+        """Have the managers say of a node that it is `ready`, `down`, or `unknown`, as after an election."""
         with self._one_at_a_time:
-            self._nodes[node]["Status"]["State"] = "down"
-            for task in self._tasks:
-                if task["NodeID"] == node:
-                    task["DesiredState"] = "shutdown"
+            self._nodes[node]["Status"]["State"] = state
             self._reconcile()
 
     def remove_node(self, node: str) -> None:

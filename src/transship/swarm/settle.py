@@ -88,7 +88,12 @@ def _require_home(swarm: Swarm, record: ServiceMove) -> None:
     nodes = {node.id: node for node in map(Node.read, swarm.nodes())}
     ours = record.source.node if is_drained_by(swarm, record) else ""
     home = [nodes[each] for each in record.home if each in nodes]
-    able = [node for node in home if node.takes_tasks or (node.state == "ready" and node.id == ours)]
+    # A new leader does not know its nodes at first: those are waited for.
+    able = [
+        node
+        for node in home
+        if node.state in {"ready", "unknown"} and (node.availability == "active" or node.id == ours)
+    ]
     if not able:
         states = (node.availability if node.state == "ready" else node.state for node in home)
         said = [f"{node.name}, which is {state}" for node, state in zip(home, states, strict=True)]

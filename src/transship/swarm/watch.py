@@ -130,11 +130,10 @@ class Watch:
                     f"a task of {service.name} {task.state} on its new node: {task.error or task.message}",
                     hint="docker service ps --no-trunc and the node's log tell more",
                 )
-            if task.state == "pending" and task.wanted and task.error:
-                if time.monotonic() - self._pending.setdefault(task.id, time.monotonic()) > PENDING_S:
-                    raise UnhealthyError(f"Swarm finds no node for {service.name}: {task.error}")
-            else:
+            if not (task.state == "pending" and task.wanted and task.error and self._knows_nodes()):
                 self._pending.pop(task.id, None)
+            elif time.monotonic() - self._pending.setdefault(task.id, time.monotonic()) > PENDING_S:
+                raise UnhealthyError(f"Swarm finds no node for {service.name}: {task.error}")
         if service.update_state in _HALTED:
             raise UnhealthyError(f"Swarm has given the update of {service.name} up: {service.update_message}")
 
@@ -145,6 +144,10 @@ class Watch:
             return False
         ending = {task.node for task in alive if not task.wanted}
         return not ending or (goal.count > 0 and not ending & self._within_reach())
+
+    def _knows_nodes(self) -> bool:
+        """Not for a while after an election: the new leader has not heard of its nodes yet, and gives them no tasks."""
+        return all(Node.read(each).state != "unknown" for each in self.swarm.nodes())
 
     def _within_reach(self) -> set[str]:
         return {node.id for node in map(Node.read, self.swarm.nodes()) if not node.lost}
