@@ -352,12 +352,13 @@ def test_a_name_that_is_taken_on_the_node_is_told_beforehand(swarm: OneNode, jou
         begin("release", exchange(swarm, journal))
 
 
-def kept(kind: Any = "adopt", stage: Any = "changed") -> ExchangeRecord:
-    return ExchangeRecord(
+def kept(kind: Any = "adopt", stage: Any = "changed", **more: Any) -> ExchangeRecord:
+    made = ExchangeRecord(
         id="0a1b", kind=kind, begun="2026-11-22T20:00:00+00:00", coordinator="me@here", manager="ssh://root@h1",
         node=record().source, name="web", aside="web.adopted.0a1b", grace_s=10.0, service="s", container="c",
         policy=POLICY, before=record().before, stage=stage,
     )  # fmt: skip
+    return replace(made, **more)
 
 
 def test_a_record_survives_the_journal() -> None:

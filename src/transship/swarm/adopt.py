@@ -13,7 +13,7 @@ from transship.spec.model import ContainerSpec
 from transship.strategies.record import coordinator
 from transship.swarm.change import edit_service
 from transship.swarm.edits import labelled, scaled
-from transship.swarm.exchange import TIMEOUT_S, Exchange, Outcome, Undertaking, by_lasting_name
+from transship.swarm.exchange import TIMEOUT_S, Exchange, Outcome, Undertaking, begins_s, by_lasting_name
 from transship.swarm.exchange_ends import give_back_container, keep_service
 from transship.swarm.exchange_record import ExchangeRecord, as_move, to_label
 from transship.swarm.model import Node, Service
@@ -85,7 +85,7 @@ class Adoption(Undertaking):
             self.save(stage="changed")
             edit_service(swarm, as_move(self.record), partial(scaled, replicas=1))
             goal, watch = Goal(1, frozenset({self.record.node.node})), Watch(swarm, service, frozenset())
-            watch.arrive(goal, TIMEOUT_S)
+            watch.arrive(goal, TIMEOUT_S + begins_s(self.spec))
             watch.stay(goal, SETTLE_S)
 
     def finish(self) -> None:

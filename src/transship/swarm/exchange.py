@@ -28,6 +28,8 @@ from transship.swarm.reason import reason_of
 TIMEOUT_S = 120.0
 """How long a task may take to run, or to end beyond its grace period."""
 
+_NANO = 1_000_000_000
+
 Outcome = Literal["adopted", "released", "refused", "rolled-back", "not-retired", "needs-recovery"]
 
 
@@ -190,3 +192,9 @@ def by_lasting_name(docker: Docker, spec: ContainerSpec) -> ContainerSpec:
     except NotFoundError:
         same = False
     return spec if same else replace(spec, image=replace(spec.image, reference=spec.image.id))
+
+
+def begins_s(spec: ContainerSpec) -> float:
+    """How long its health check lets it begin, in seconds."""
+    check = {**spec.image.config.get("Healthcheck", {}), **spec.config.get("Healthcheck", {})}
+    return float(check.get("StartPeriod", 0) / _NANO)

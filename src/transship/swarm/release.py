@@ -14,7 +14,7 @@ from transship.spec.render import connections, create_body
 from transship.strategies.record import coordinator
 from transship.swarm.change import edit_service, mark
 from transship.swarm.edits import before, scaled
-from transship.swarm.exchange import TIMEOUT_S, Exchange, Outcome, Undertaking, by_lasting_name
+from transship.swarm.exchange import TIMEOUT_S, Exchange, Outcome, Undertaking, begins_s, by_lasting_name
 from transship.swarm.exchange_ends import await_end, drop_service, give_back_service
 from transship.swarm.exchange_record import ExchangeRecord, as_move, to_label
 from transship.swarm.model import Service, Task
@@ -23,7 +23,6 @@ from transship.swarm.translate_back import as_container, not_kept
 from transship.swarm.watch import Goal, Watch
 
 _HEALTH_S = 60.0
-_NANO = 1_000_000_000
 
 
 def releasable(service: Service, tasks: tuple[Task, ...]) -> Task:
@@ -102,8 +101,7 @@ class Release(Undertaking):
         with recorder.phase("start"):
             self.save(stage="changed")
             docker.start(self.record.container)
-        begins_s = self.spec.config.get("Healthcheck", {}).get("StartPeriod", 0) / _NANO
-        ProveHealthy(None, _HEALTH_S + begins_s).prove(self.exchange.host, self.record.container, recorder)
+        ProveHealthy(None, _HEALTH_S + begins_s(self.spec)).prove(self.exchange.host, self.record.container, recorder)
 
     def finish(self) -> None:
         try:
