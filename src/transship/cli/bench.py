@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from transship.cli.bench_analysis import compare_command, fit_command, plot_command, report_command
+from transship.cli.bench_compat import compat_command
 from transship.cli.say import say
 from transship.cli.settings import settings
 
@@ -30,6 +31,7 @@ bench_app.command("plot")(plot_command)
 bench_app.command("report")(report_command)
 bench_app.command("compare")(compare_command)
 bench_app.command("fit")(fit_command)
+bench_app.command("compat")(compat_command)
 
 _HOST = "ssh://[USER@]HOST[:PORT], or a Docker context that is one."
 From = Annotated[str, typer.Option("--from", metavar="HOST", help=f"The source, instead of a lab: {_HOST}")]

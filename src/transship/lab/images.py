@@ -129,8 +129,17 @@ class ImageStore:
         if name not in NAMES:
             raise UsageError(f"the lab has no image {name}", hint=f"it has {', '.join(NAMES)}")
         if name in IMAGES:
-            return self._kept(f"{name}.tar", IMAGES[name], lambda path: self._write_program(path, name))
+            return self.program_archive(name, IMAGES[name])
         return self._kept(f"{name}.tar", APPLETS, lambda path: self._write_busybox(path, name))
+
+    def program_archive(self, name: str, image: Image) -> Path:
+        """The archive of an image that is made of packages, for `docker load` as `name:latest`.
+
+        Raises `UsageError` for a name that one of the lab's own images has, unless it is that one.
+        """
+        if name in NAMES and IMAGES.get(name) != image:
+            raise UsageError(f"the lab has an image {name} of its own", hint="choose another name")
+        return self._kept(f"{name}.tar", image, lambda path: self._write_program(path, name, image))
 
     def busybox_layer(self) -> Path:
         """A layer with nothing but busybox, two megabytes."""
@@ -164,8 +173,7 @@ class ImageStore:
         layers = [Layer.of(self.busybox_layer())]
         archive.write_archive(path, f"{name}:latest", layers, {"Cmd": ["sh"], "Env": [PATH]}, architecture=architecture)
 
-    def _write_program(self, path: Path, name: str) -> None:
-        image = IMAGES[name]
+    def _write_program(self, path: Path, name: str, image: Image) -> None:
         program = self._kept(f"{name}.layer", image, lambda draft: self._install(draft, image))
         layers = [Layer.of(self._base_layer()), Layer.of(program)]
         with TemporaryDirectory() as folder:

@@ -12,7 +12,7 @@ from typing import Self
 from transship.errors import LabError
 from transship.lab import access, places, programs, record, registry
 from transship.lab.cgroups import hierarchies
-from transship.lab.images import ImageStore
+from transship.lab.images import Image, ImageStore
 from transship.lab.netns import Network
 from transship.lab.node import Node, daemon_settings
 from transship.lab.options import LabOptions
@@ -116,6 +116,11 @@ class Lab:
         The first time on this machine the image is built, from Debian's packages; then it is a matter of seconds.
         """
         node.load(self._images.archive(name))
+        return f"{name}:latest"
+
+    def load_program(self, node: Node, name: str, image: Image) -> str:
+        """Give a host an image made of Debian's packages that is none of the lab's own, and return its reference."""
+        node.load(self._images.program_archive(name, image))
         return f"{name}:latest"
 
     def load_synthetic(self, node: Node, reference: str, megabytes: Sequence[int]) -> str:
