@@ -1,5 +1,7 @@
 """Taking a move back, whatever was begun and whatever answers were lost."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.custody import Told, moving, record
@@ -7,10 +9,11 @@ from tests.test_engine import hosts
 from transship import undo
 from transship.errors import ConflictError, NotFoundError, UnreachableError
 from transship.hosts.fake import FakeHost, Moment
-from transship.lifecycle import FreezeSource
-from transship.live.sandbox import LABEL
+from transship.lender import retire_lender
+from transship.lifecycle import FreezeSource, StopSource
 from transship.plan.record import Stage
 from transship.plan.steps import Move
+from transship.sandbox.whole import LABEL
 from transship.transfer.frozen import kill_frozen
 
 ID = "a" * 64
@@ -254,3 +257,28 @@ def test_a_volume_that_nobody_knows_the_age_of_stays_if_it_holds_data_or_is_olde
     (left,) = clean_up(move)
     assert "a volume data that may be somebody else's" in left
     assert target.docker.inspect_volume("data")
+
+
+def test_what_lends_the_source_its_network_goes_where_the_source_goes() -> None:
+    move = under_way("stopping")
+    docker = move.source.docker
+    lender = docker.create_container("web-sandbox", {"Image": "web:1"})
+    docker.start(lender)
+    assert isinstance(move.custody, Told)
+    move.custody.record = replace(move.custody.record, lender=lender)
+    StopSource(ID).run(move)
+    assert not docker.inspect_container(lender)["State"]["Running"]
+    for _ in range(2):
+        undo.bring_back(move)
+    found = docker.inspect_container(lender)
+    assert found["State"]["StartedAt"] < docker.inspect_container(ID)["State"]["StartedAt"]
+    assert found["HostConfig"]["RestartPolicy"]["Name"] == "always"
+    for _ in range(2):
+        retire_lender(docker, move.custody.record)
+    found = docker.inspect_container(lender)
+    assert found["Name"] == f"/{move.custody.record.retired_name}-sandbox"
+    assert not found["State"]["Running"]
+    for _ in range(2):
+        retire_lender(docker, replace(move.custody.record, retire="remove"))
+    with pytest.raises(NotFoundError):
+        docker.inspect_container(lender)

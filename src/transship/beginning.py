@@ -128,5 +128,8 @@ def _returning(record: Record, target: Host) -> Beginning:
     volumes = frozenset(volume_names(old))
     _refuse_users(target, volumes, str(old["Id"]))
     paths = (mount["Source"] for mount in old.get("Mounts") or () if mount.get("Type") == "bind")
-    base = Base(volumes, frozenset(paths), str(old["Id"]), str(old["Name"]).removeprefix("/"))
+    base = Base(volumes, frozenset(paths))
+    # One that had its network from a sandbox is not what it becomes here: its data is used, and not itself.
+    if not str(old["HostConfig"].get("NetworkMode")).startswith("container:"):
+        base = replace(base, container=str(old["Id"]), name=str(old["Name"]).removeprefix("/"))
     return Beginning(base=base, returns=record.id)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from transship.errors import ConflictError, HostError, NotFoundError, UnhealthyError
 from transship.hosts.base import Host, Json
+from transship.lender import retire_lender, stop_lender
 from transship.metrics.downtime import Probe
 from transship.metrics.events import Recorder
 from transship.plan.steps import Move
@@ -44,7 +45,8 @@ class Fence:
                 hint="see whether another move of it is under way, then try again",
             )
         move.custody.advance("fenced")
-        move.source.docker.set_restart_policy(self.container_id, {"Name": "no"})
+        for container in filter(None, (self.container_id, move.custody.record.lender)):
+            move.source.docker.set_restart_policy(container, {"Name": "no"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class StopSource:
     def run(self, move: Move) -> None:
         move.custody.advance("stopping")
         move.source.docker.stop(self.container_id)
+        stop_lender(move.source.docker, move.custody.record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +233,7 @@ class Retire:
             docker.remove_container(self.container_id)
         elif docker.inspect_container(self.container_id)["Name"] != f"/{self.name}":  # its keeper may have done it
             docker.rename(self.container_id, self.name)
+        retire_lender(docker, move.custody.record)
 
 
 def _state_of_running(host: Host, container: str) -> Json:

@@ -15,6 +15,7 @@ from transship.journal.recovery import decide
 from transship.journal.store import Journal
 from transship.journal.stored import JournalError, from_json
 from transship.ledger import Ledger, Post
+from transship.lender import retire_lender, stop_lender
 from transship.lifecycle import ProveHealthy
 from transship.metrics.events import Recorder
 from transship.plan.record import Record, Stage
@@ -230,6 +231,7 @@ class _Hands:
         docker = self._host("source").docker
         docker.set_restart_policy(self.record.container_id, {"Name": "no"})
         docker.stop(self.record.container_id)
+        stop_lender(docker, self.record)
 
     def _start_target(self) -> None:
         self.ledger.advance("released")
@@ -264,6 +266,7 @@ class _Hands:
                 kill_frozen(host.docker, lambda: agent, record.container_id)
         if record.retire == "remove":
             host.docker.remove_container(record.container_id)
+            retire_lender(host.docker, record)
         else:
             self._set_source_aside()
 
@@ -272,6 +275,7 @@ class _Hands:
         docker.set_restart_policy(record.container_id, {"Name": "no"})
         if docker.inspect_container(record.container_id)["Name"] != f"/{record.retired_name}":
             docker.rename(record.container_id, record.retired_name)
+        retire_lender(docker, replace(record, retire="keep"))
 
     def _arrived(self) -> Record:
         """The record with the id of the target's container, also where that was not written down in time."""

@@ -18,10 +18,11 @@ from transship.hosts.agent import start_agent
 from transship.hosts.base import Docker, Host, Json
 from transship.hosts.facts import RootAccess
 from transship.journal.stored import to_json
-from transship.live.sandbox import LABEL, sandbox_name
+from transship.lender import lend_again, stop_lender
 from transship.metrics.events import Recorder
 from transship.plan.record import Record
 from transship.plan.steps import Move
+from transship.sandbox.whole import LABEL, sandbox_name
 from transship.transfer.binds import withdraw
 from transship.transfer.filesystem import remove_flat
 from transship.transfer.image import remove_image
@@ -129,10 +130,12 @@ def restore_source(source: Host, root: RootAccess, record: Record, *, told_to_st
     if record.running and told_to_stop:
         if record.memory:
             ask(source, root, "let_go", record)
-        if record.freeze:
-            _thaw(docker, record.container_id)
-        else:
+        if not record.freeze:
             docker.stop(record.container_id)
+            stop_lender(docker, record)
+    lend_again(docker, record)
+    if record.running and told_to_stop and record.freeze:
+        _thaw(docker, record.container_id)
     # One that nobody told to stop may have ended with its host or its daemon while its policy was off.
     state = docker.inspect_container(record.container_id)["State"]
     if record.running and state["Paused"]:

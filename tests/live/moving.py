@@ -83,14 +83,15 @@ def left_behind(node: Node) -> str:
     return node.output(["sh", "-c", LEFT]).replace("snap-private-tmp\n", "")
 
 
-def coordinator(hosts: Hosts, state: str, *boundary: str, **options: object) -> Coordinator:
+def coordinator(hosts: Hosts, state: str, *boundary: str, back: bool = False, **options: object) -> Coordinator:
     """A move in a process of its own, which waits at a boundary: `started` or `completed`, and a phase."""
     kind, phase = boundary
+    source, target = (hosts.h2, hosts.h1) if back else (hosts.h1, hosts.h2)
     return Coordinator(
         Job(
             container="cache",
-            source=hosts.address(hosts.h1),
-            target=hosts.address(hosts.h2),
+            source=hosts.address(source),
+            target=hosts.address(target),
             ssh_config=str(hosts.lab.ssh_config),
             state=state,
             options={"strategy": "live", **options},

@@ -10,9 +10,10 @@ from transship.errors import UsageError
 from transship.hosts.memory import MemorySeen
 from transship.live.checks import LIVE_RULES, address_moves
 from transship.live.refusals import explained
-from transship.live.sandbox import CONFIGURATION, LABEL, Surroundings, endpoints, moved_spec, sandbox_body
+from transship.live.sandbox import Surroundings, endpoints, moved_spec, sandbox_body
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
+from transship.sandbox.whole import CONFIGURATION, LABEL, whole
 from transship.spec.model import NetworkAttachment, NetworkSpec
 
 LAN = NetworkAttachment(NetworkSpec("lan", "macvlan"), ipv4="198.18.0.50", aliases=("db",))
@@ -118,6 +119,32 @@ def test_the_two_containers_have_together_what_the_one_had() -> None:
     ((network, endpoint),) = endpoints(whole)
     assert (network, endpoint["IPAMConfig"]["IPv4Address"]) == ("lan", "198.18.0.50")
     assert endpoint["Aliases"] == ["db", "web"]
+
+
+def test_the_two_containers_are_together_what_the_one_was() -> None:
+    one = replace(
+        MOVABLE,
+        image=replace(SPEC.image, config={"ExposedPorts": {"80/tcp": {}}}),
+        config={"Hostname": "cache", "Env": ["A=1"]},
+        host_config={
+            "Dns": ["198.18.0.1"],
+            "Memory": 1 << 30,
+            "PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]},
+            "Sysctls": {"kernel.b": "2", "net.a": "1"},
+        },
+    )
+    # As Docker tells of the sandbox: it exposes what the image does, and has a name more.
+    sandbox = replace(
+        one,
+        name="web-sandbox",
+        networks=(replace(LAN, aliases=("db", "web")),),
+        config={"Hostname": "cache", "ExposedPorts": {"80/tcp": {}}},
+        host_config={key: one.host_config[key] for key in ("Dns", "PortBindings")} | {"Sysctls": {"net.a": "1"}},
+    )
+    assert whole(moved_spec(one, configuration="/run/criu.conf"), sandbox) == one
+    nameless = replace(one, config={"Env": ["A=1"]})
+    called_by_docker = replace(sandbox, config={"Hostname": "0123456789ab"})
+    assert whole(moved_spec(nameless, configuration="/run/criu.conf"), called_by_docker) == nameless
 
 
 def test_what_criu_says_is_explained_where_it_is_known() -> None:

@@ -1,5 +1,6 @@
 """`transship move --strategy live`: processes, memory, files and connections go on elsewhere, or where they were."""
 
+import os
 import signal
 import socket
 import time
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.moving import coordinator, left_behind, policy, run_redis, runs
+from tests.live.moving import NETWORK, coordinator, left_behind, policy, run_redis, runs
 from tests.live.writer import Writer
 from tests.move.conftest import Hosts, snapshot, wait_for
 from transship.lab.node import Node
@@ -16,6 +17,9 @@ from transship.metrics.downtime import Probe
 pytestmark = pytest.mark.lab
 
 MEGABYTES = 16
+TIMES = int(os.environ.get("TRANSSHIP_THERE_AND_BACK", "1"))
+"""How often a container is moved there and back: a longer trial than a test needs is one of hours."""
+
 LIVE = ("--strategy", "live", "--yes", "--json")
 
 
@@ -272,6 +276,53 @@ def test_connections_that_cannot_go_on_are_closed_and_the_port_is_open_there(hos
     assert redis.is_whole()
     codes = [each["code"] for each in moved.result["findings"] if each["severity"] == "warning"]
     assert codes == ["connections-end"]
+
+
+def test_what_was_moved_is_moved_again(hosts: Hosts, address: str, tmp_path: Path) -> None:
+    network = ("--network", NETWORK, "--ip", address, "--network-alias", "db", "--hostname", "chest")
+    redis = run_redis(hosts, MEGABYTES, *network, address=address)
+    removing = ("--source", "remove", "--replace-data")
+    with Writer(address) as writer:
+        writer.reach(200)
+        for _ in range(TIMES):
+            for back in (False, True):
+                moved = hosts.move("cache", *LIVE, *removing, back=back)
+                assert moved.code == 0, moved.err
+                writer.reach(writer.commands + 200)
+        moved = hosts.move("cache", *LIVE, "--replace-data")
+        assert moved.code == 0, moved.err
+        writer.reach(writer.commands + 200)
+        writer.stop()
+    assert writer.failure == ""
+    assert redis.host is hosts.h2
+    assert redis.is_whole()
+    assert names(hosts.h2) == {"cache", "cache-sandbox"}  # what had been there has gone with the move back
+
+    # By the way of all others, its sandbox stops and comes back with it.
+    options = {"strategy": "sync", "replace_data": True}
+    with coordinator(hosts, str(tmp_path / "state"), "completed", "stop", back=True, **options) as moving:
+        assert moving.until_waiting(time.monotonic() + 120), moving.error
+        assert not runs(hosts.h2, "cache-sandbox")
+        moving.send(signal.SIGKILL)
+        wait_for(lambda: runs(hosts.h2) and policy(hosts.h2) == policy(hosts.h2, "cache-sandbox") == "always", 60)
+    ended = hosts.transship("--state-dir", str(tmp_path / "state"), "recover", "--yes")
+    assert ended.code == 0, ended.err
+    unheard = ("--probe", "tcp:1", "--health-timeout", "1s")
+    failed = hosts.move("cache", "--strategy", "sync", "--yes", "--replace-data", *unheard, back=True)
+    assert failed.code == 4, failed.err
+    wait_for(lambda: Probe("tcp", 6379).answers(address), 60)
+
+    # What it was before it was moved live is exactly what it becomes again: the old copy takes over.
+    returned = hosts.transship("switch-back", moved.result["migration"], "--yes", "--json")
+    assert returned.code == 0, returned.err
+    assert "spec" in returned.result["verified"]
+    assert hosts.h1.docker.inspect_container("cache")["HostConfig"]["NetworkMode"] == NETWORK
+    assert not runs(hosts.h2, "cache-sandbox")
+
+
+def names(node: Node) -> set[str]:
+    """Those of all containers of a host."""
+    return {name.removeprefix("/") for each in node.docker.containers(all=True) for name in each["Names"]}
 
 
 def test_what_was_moved_is_used_like_any_other_container(hosts: Hosts) -> None:

@@ -102,8 +102,13 @@ class Rescue:
             self._docker.pause(self._migration.source)
         elif self._migration.running:
             self._docker.stop(self._migration.source, max(self._deadline - time.monotonic(), _LAST_S))
+            if self._migration.lender:
+                self._docker.stop(self._migration.lender, _SANDBOX_S)
 
     def _source_serves(self) -> None:
+        if self._migration.lender:
+            self._docker.set_restart_policy(self._migration.lender, resumption.SANDBOX_POLICY)
+            self._docker.start(self._migration.lender)
         self._serves(self._migration.source)
 
     def _target_serves(self) -> None:

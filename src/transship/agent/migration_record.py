@@ -31,6 +31,8 @@ class Migration(NamedTuple):
     """The target's container id; empty until it was made."""
     sandbox: str
     """The id of the container that has the target's network; empty where there is none of its own."""
+    lender: str
+    """The id of the container that lends the source its network; empty where it has its own."""
     memory: str
     """In which order memory moves: empty where it does not."""
     running: bool
@@ -57,6 +59,7 @@ def read(record: Any) -> Migration:
         source=_matching(record, "container_id", _CONTAINER_ID),
         target=_matching(_object(record, "made"), "container", _CONTAINER_ID, may_lack=True),
         sandbox=_matching(_object(record, "made"), "sandbox", _CONTAINER_ID, may_lack=True),
+        lender=_matching({"lender": "", **record}, "lender", _CONTAINER_ID, may_lack=True),
         memory=_memory(record),
         running=_flag(record, "running"),
         freeze=_flag(record, "freeze"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PAGES_S = 3600.0
 _LOOK_S = 0.02
-_SANDBOX_POLICY = {"Name": "always", "MaximumRetryCount": 0}
+SANDBOX_POLICY = {"Name": "always", "MaximumRetryCount": 0}
 
 
 def let_go(docker: Docker, migration: Migration) -> None:
@@ -53,7 +53,7 @@ def complete(docker: Docker, migration: Migration) -> None:
     if not running:
         raise AgentError("the processes do not go on here: the source has them, frozen, until it is recovered")
     _tell_network(docker, migration.sandbox, ("unhush", "announce"))
-    docker.set_restart_policy(migration.sandbox, _SANDBOX_POLICY)
+    docker.set_restart_policy(migration.sandbox, SANDBOX_POLICY)
 
 
 def give_up(docker: Docker, migration: Migration) -> None:

@@ -80,7 +80,7 @@ def _check(record: Record) -> None:
     _check_time("since", record.since)
     _expect(_ID, "returns", *filter(None, [record.returns]))
     _expect(_DOCKER_ID, "container_id", record.container_id)
-    _expect(_DOCKER_ID, "made", *filter(None, [made.container, made.sandbox, *made.networks.values()]))
+    _expect(_DOCKER_ID, "made", *filter(None, [record.lender, made.container, made.sandbox, *made.networks.values()]))
     _expect(_SANDBOX_IMAGE, "made.sandbox_image", *filter(None, [made.sandbox_image]))
     _expect(_NAME, "container", record.container, record.arriving, record.retired_name)
     _expect(_NAME, "made", *made.networks, *made.volumes)

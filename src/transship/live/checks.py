@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from transship.hosts.readiness import readiness
-from transship.live.sandbox import ANNOTATIONS_SINCE, sandbox_name
+from transship.live.sandbox import ANNOTATIONS_SINCE
 from transship.live.source import FOR_LOGS
 from transship.plan.findings import Finding
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
 from transship.plan.rule import Rule
 from transship.sandbox.image import ARCHITECTURES
+from transship.sandbox.whole import sandbox_name
 from transship.spec.model import ContainerSpec
 
 _MOVING_DRIVERS = ("macvlan", "ipvlan", "overlay")

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from transship.errors import StepError
 from transship.hosts.base import Json
+from transship.lender import POLICY as SANDBOX_POLICY
 from transship.live.memory import Memory, memory_of
 from transship.plan.steps import Move, Step
-
-_SANDBOX_POLICY = {"Name": "always"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,5 +122,5 @@ class AwaitMemory:
                 raise StepError(f"the processes ended on {move.target.name} before all of their memory had come")
         if memory.way:
             _count(move, memory.way.bytes, memory.way.bytes)
-        docker.set_restart_policy(memory.target.sandbox, _SANDBOX_POLICY)
+        docker.set_restart_policy(memory.target.sandbox, SANDBOX_POLICY)
         docker.set_restart_policy(memory.target.container, self.restart_policy)

@@ -11,11 +11,12 @@ from transship.hosts.facts import RootAccess
 from transship.journal.stored import to_json
 from transship.live.memory import Memory
 from transship.live.pages import PageWay
-from transship.live.sandbox import Surroundings, sandbox_body, sandbox_name
+from transship.live.sandbox import Surroundings, sandbox_body
 from transship.live.source import LiveSource
 from transship.live.target import LiveTarget
 from transship.plan.steps import Move
 from transship.sandbox.image import image_name, provide
+from transship.sandbox.whole import sandbox_name
 from transship.spec.fields import ApiVersion
 from transship.spec.model import ContainerSpec
 from transship.transfer.relay import AgentPair

@@ -9,16 +9,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from transship.sandbox.image import PROGRAM
+from transship.sandbox.whole import (
+    CONFIGURATION,
+    LABEL,
+    NETWORK_CONFIG,
+    NETWORK_HOST_CONFIG,
+    NETWORK_LABEL,
+    sandbox_name,
+)
 from transship.spec.fields import ApiVersion
 from transship.spec.merge import merged
 from transship.spec.model import PREDEFINED_NETWORKS, ContainerSpec, Mount, NetworkAttachment
 from transship.spec.render import create_body
-
-LABEL = "transship.sandbox"
-"""On a sandbox, the name of the container that it is for."""
-
-CONFIGURATION = "org.criu.config"
-"""The annotation by which runc finds CRIU's options for a container."""
 
 ANNOTATIONS_SINCE: ApiVersion = (1, 43)
 
@@ -26,19 +28,10 @@ NOWHERE = "none"
 """The network that a sandbox is created on, and disconnected from before it is connected to others."""
 
 ALL_AT_CREATE: ApiVersion = (1, 44)
-_NETWORK_CONFIG = ("Hostname", "Domainname", "ExposedPorts")
-_NETWORK_HOST_CONFIG = (
-    "PortBindings", "PublishAllPorts", "Dns", "DnsOptions", "DnsSearch", "ExtraHosts", "Links", "UTSMode",
-)  # fmt: skip
 _PROCESSES = 8
 _SOCKET = "/docker.sock"
 _LEFT_DOWN = "cannot join network"
 """What Docker says of a container that it has tried to start before the one whose network it has, in all versions."""
-
-
-def sandbox_name(container: str) -> str:
-    """What the sandbox of a container is called."""
-    return f"{container}-sandbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +58,17 @@ def sandbox_body(spec: ContainerSpec, around: Surroundings) -> dict[str, Any]:
     and then has it started.
     """
     said = merged(spec.config, spec.image.config)
-    config = {key: said[key] for key in _NETWORK_CONFIG if key in said}
+    config = {key: said[key] for key in NETWORK_CONFIG if key in said}
     where = f"/containers/{spec.name}"
     question, request = f"GET {where}/json HTTP/1.0\r\n\r\n", f"POST {where}/start HTTP/1.0\r\n\r\n"
     config |= {
         "Hostname": around.hostname,
         "Entrypoint": [PROGRAM],
         "Cmd": [_SOCKET, question, request, _LEFT_DOWN],
-        "Labels": {LABEL: spec.name},
+        "Labels": {LABEL: spec.name, NETWORK_LABEL: spec.network_mode},
         "User": "0:0",
     }
-    host_config = {key: spec.host_config[key] for key in _NETWORK_HOST_CONFIG if key in spec.host_config}
+    host_config = {key: spec.host_config[key] for key in NETWORK_HOST_CONFIG if key in spec.host_config}
     sysctls = {key: value for key, value in _sysctls(spec).items() if key.startswith("net.")}
     host_config |= {
         "Sysctls": sysctls,
@@ -106,7 +99,7 @@ def endpoints(spec: ContainerSpec) -> tuple[tuple[str, dict[str, Any]], ...]:
 def moved_spec(spec: ContainerSpec, *, configuration: str) -> ContainerSpec:
     """The container as it is beside its sandbox. `configuration` is where its host will have CRIU's options for it."""
     annotations = {**spec.host_config.get("Annotations", {}), CONFIGURATION: configuration}
-    host_config = {key: value for key, value in spec.host_config.items() if key not in _NETWORK_HOST_CONFIG}
+    host_config = {key: value for key, value in spec.host_config.items() if key not in NETWORK_HOST_CONFIG}
     host_config |= {"Annotations": annotations}
     own = {key: value for key, value in _sysctls(spec).items() if not key.startswith("net.")}
     host_config.pop("Sysctls", None)
@@ -116,7 +109,7 @@ def moved_spec(spec: ContainerSpec, *, configuration: str) -> ContainerSpec:
         spec,
         network_mode=f"container:{sandbox_name(spec.name)}",
         networks=(),
-        config={key: value for key, value in spec.config.items() if key not in _NETWORK_CONFIG},
+        config={key: value for key, value in spec.config.items() if key not in NETWORK_CONFIG},
         host_config=host_config,
     )
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 from transship.errors import NotFoundError, PreflightError
 from transship.hosts.base import Host, Json
 from transship.hosts.facts import Facts, measure_way, observe_criu, observe_host
-from transship.observe.source import Container, read_spec, source_state
+from transship.observe.source import Container, find_lender, read_spec, read_whole, source_state
 from transship.observe.target import target_state
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
+from transship.sandbox.whole import LABEL
 from transship.spec.codec import understood
 
 __all__ = ["observe", "read_spec"]
@@ -28,8 +29,11 @@ def observe(source: Host, target: Host, container: str, options: MoveOptions) ->
         inspected = _inspect(source, container)
         neighbours = source.docker.containers()
         spec = read_spec(source.docker, inspected, neighbours)
+        if lender := find_lender(source.docker, inspected):
+            spec = read_whole(source.docker, spec, lender)
         source_facts, target_facts = (each.result() for each in facts)
-        looking = pool.submit(source_state, Container(source, source_facts, inspected, spec, neighbours), options)
+        seen = Container(source, source_facts, inspected, spec, neighbours, lender["Id"] if lender else "")
+        looking = pool.submit(source_state, seen, options)
         there = target_state(target, target_facts, spec, containers.result())
         there = replace(there, has_source=any(each["Id"] == inspected["Id"] for each in containers.result()))
         return Observation(
@@ -52,9 +56,15 @@ def _facts(host: Host, options: MoveOptions) -> Facts:
 
 def _inspect(source: Host, container: str) -> Json:
     try:
-        return source.docker.inspect_container(container)
+        found = source.docker.inspect_container(container)
     except NotFoundError as error:
         raise PreflightError(
             f"{source.name} has no container {container!r}",
             hint="docker ps --all shows what it has; --from names a host",
         ) from error
+    if served := (found["Config"].get("Labels") or {}).get(LABEL):
+        raise PreflightError(
+            f"{container} on {source.name} is the sandbox that has the network of {served}, and moves with that",
+            hint=f"move {served}",
+        )
+    return found

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from transship.errors import NotFoundError
 from transship.hosts.base import Docker, Host, Json
 from transship.hosts.facts import Facts
 from transship.hosts.memory import MemorySeen, look_at_memory
@@ -16,6 +17,7 @@ from transship.observe.listed import alive, linking, name_of, names_where, netwo
 from transship.plan.copied import copied_binds, is_copied
 from transship.plan.observation import Company, SourceState
 from transship.plan.options import MoveOptions
+from transship.sandbox.whole import LABEL, shown_attached, whole
 from transship.spec.extract import Surroundings, extract, network_names, unknown_fields, volume_names
 from transship.spec.fields import ApiVersion
 from transship.spec.model import ContainerSpec
@@ -38,6 +40,7 @@ class Container:
     inspected: Json
     spec: ContainerSpec
     neighbours: Sequence[Json]
+    lender: str = ""
 
     @property
     def id(self) -> str:
@@ -46,7 +49,7 @@ class Container:
     @property
     def others(self) -> list[Json]:
         """The other containers that run."""
-        return alive(self.neighbours, besides=self.id)
+        return [each for each in alive(self.neighbours, besides=self.id) if each["Id"] != self.lender]
 
 
 def read_spec(docker: Docker, inspected: Json, neighbours: Iterable[Json] = ()) -> ContainerSpec:
@@ -61,6 +64,23 @@ def read_spec(docker: Docker, inspected: Json, neighbours: Iterable[Json] = ()) 
     )
     image = docker.inspect_image(inspected["Image"])
     return extract(inspected, image, networks, volumes, around=around)
+
+
+def find_lender(docker: Docker, inspected: Json) -> Json | None:
+    """The sandbox that lends a container its network, inspected; None where it has one of its own, or another's."""
+    kind, _, lender = str(inspected["HostConfig"].get("NetworkMode")).partition(":")
+    if kind != "container":
+        return None
+    try:
+        found = docker.inspect_container(lender)
+    except NotFoundError:
+        return None
+    return found if LABEL in (found["Config"].get("Labels") or {}) else None
+
+
+def read_whole(docker: Docker, moved: ContainerSpec, lender: Json) -> ContainerSpec:
+    """What a container that was moved live, and its sandbox, are together."""
+    return whole(moved, read_spec(docker, shown_attached(lender)))
 
 
 def api_version(text: str) -> ApiVersion:
@@ -91,6 +111,7 @@ def source_state(seen: Container, options: MoveOptions) -> SourceState:
         volumes_from=_volumes_from(seen),
         company=_company(seen),
         memory=_memory(seen) if options.strategy == "live" else None,
+        lender=seen.lender,
     )
 
 
@@ -186,12 +207,16 @@ def _volumes_from(seen: Container) -> tuple[str, ...]:
 
 def _company(seen: Container) -> Company:
     others, everyone = seen.others, seen.neighbours
-    borrowing = f"container:{seen.id}"
+    borrowing = {f"container:{each}" for each in (seen.id, seen.lender) if each}
     project = seen.spec.config.get("Labels", {}).get("com.docker.compose.project")
     own = [each for each in everyone if each["Id"] == seen.id]
     return Company(
         dependants=names_where(
-            everyone, ((each.get("HostConfig") or {}).get("NetworkMode") == borrowing for each in everyone)
+            everyone,
+            (
+                (each.get("HostConfig") or {}).get("NetworkMode") in borrowing and each["Id"] != seen.id
+                for each in everyone
+            ),
         ),
         linked_by=tuple(name for each in own for name in linking(each)),
         peers={

@@ -40,7 +40,8 @@ class SourceState:
     handles the signal that shall stop it; None where that could not be seen. `listeners` are the container's own on
     the host's network; None where they could not be seen, or it has another. `exec_sessions` counts the programs that
     `docker exec` has started in it, `volumes_from` names whose volumes it was given. `memory` is what its processes
-    hold; None where that was not asked for, or could not be seen.
+    hold; None where that was not asked for, or could not be seen. `lender` is the id of the sandbox whose
+    network it has, where it was moved live before, or empty.
     """
 
     container_id: str
@@ -59,6 +60,7 @@ class SourceState:
     volumes_from: tuple[str, ...] = ()
     company: Company = field(default_factory=Company)
     memory: MemorySeen | None = None
+    lender: str = ""
 
     @property
     def running(self) -> bool:

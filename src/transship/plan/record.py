@@ -100,8 +100,9 @@ class Record:
     when nothing had been made there yet: what is older is not ours. `container_id` and `container` are the source's id
     and name, `arriving` is its name on the target. `restart_policy` is the one that the source had, `running` whether
     it ran, `freeze` whether it is frozen rather than stopped. `retire` says what becomes of it, `retired_name` what it
-    is then called. `memory` says whether the processes go on with theirs. `returns` is the migration that this one goes
-    back on, or empty. `outcome` and `detail` say how it ended.
+    is then called. `lender` is the id of the container that lends the source its network, where it was moved live
+    before: what becomes of the source becomes of that one, too. `memory` says whether the processes go on with theirs.
+    `returns` is the migration that this one goes back on, or empty. `outcome` and `detail` say how it ended.
     """
 
     id: str
@@ -122,6 +123,7 @@ class Record:
     made: Made = field(default_factory=Made)
     stage: Stage = "preparing"
     memory: Memory = ""
+    lender: str = ""
     returns: str = ""
     outcome: str = ""
     detail: str = ""

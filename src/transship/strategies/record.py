@@ -38,6 +38,7 @@ def new_record(
         target=target,
         made=Made(),
         memory=_memory(options, strategy),
+        lender=seen.state.lender,
     )
 
 
@@ -60,6 +61,6 @@ def locks(seen: Observation, options: MoveOptions) -> tuple[tuple[str, ...], tup
     """What a move locks on the source and on the target."""
     volumes = [f"volume:{volume.name}" for volume in seen.spec.volumes]
     return (
-        (f"container:{seen.state.container_id}", *volumes),
+        (*(f"container:{each}" for each in (seen.state.container_id, seen.state.lender) if each), *volumes),
         (f"name:{options.name or seen.spec.name}", *volumes),
     )
