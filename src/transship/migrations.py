@@ -119,7 +119,7 @@ def recover(
     """
     recorder = Recorder(listeners=[] if listener is None else [listener])
     ended: list[Situation] = []
-    with _interruptible(), Journal.open(reach.state) as journal, _connections(reach) as hosts:
+    with interruptible(), Journal.open(reach.state) as journal, _connections(reach) as hosts:
         failed: list[TransshipError] = [] if migration else [*journal.damaged(ended=False)]
         records = _records(journal, hosts, migration)
         if told != NOTHING_TOLD and len(records) > 1:
@@ -205,7 +205,7 @@ def _together(failed: Sequence[TransshipError], ended: Sequence[Situation]) -> T
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Ctrl-C (or SIGTERM, or the end of the terminal) ends it in order: what is locked is let go."""
     with first_interrupt_only():
         try:

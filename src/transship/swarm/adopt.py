@@ -144,7 +144,10 @@ def _running(host: Host, container: str) -> Json:
     try:
         inspected = host.docker.inspect_container(container)
     except NotFoundError as error:
-        raise PreflightError(f"{host.name} has no container {container!r}", hint="--on HOST names a node") from error
+        raise PreflightError(
+            f"{host.name} has no container {container!r}",
+            hint="--on NODE looks on another one",
+        ) from error
     if not inspected["State"]["Running"] or inspected["State"]["Paused"]:
         raise PreflightError(f"{container} on {host.name} does not run", hint="docker start it first")
     if any(label.startswith(OF_SWARM) for label in inspected["Config"].get("Labels") or {}):

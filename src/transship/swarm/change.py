@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from transship.codec import MalformedError, loads
-from transship.errors import DockerError, EndedError, LockedError, NotFoundError
+from transship.errors import DockerError, EndedError, HostError, LockedError, NotFoundError
 from transship.hosts.base import Json
 from transship.swarm.base import Swarm
 from transship.swarm.edits import labelled
@@ -81,6 +81,24 @@ def edit_service(swarm: Swarm, record: ServiceMove, edit: Callable[[Json], Json]
         else:
             break
     return Service.read(swarm.service(record.service))
+
+
+def let_go(patiently: Patience, swarm: Swarm, record: ServiceMove, edit: Callable[[Json], Json]) -> None:
+    """The last change of a move, which takes its label away. Where the answer was lost, that tells that it was done."""
+    lost = False
+
+    def once() -> None:
+        nonlocal lost
+        try:
+            edit_service(swarm, record, edit)
+        except HostError:
+            lost = True
+            raise
+        except EndedError:
+            if not lost:
+                raise
+
+    patiently(once)
 
 
 def edit_node(swarm: Swarm, node: str, edit: Callable[[Json], Json]) -> None:

@@ -4,11 +4,11 @@ import threading
 import time
 from contextlib import suppress
 
-from transship.errors import EndedError, HostError, NotFoundError, UnhealthyError
+from transship.errors import EndedError, NotFoundError, UnhealthyError
 from transship.hosts.base import Host, Json
 from transship.observe.listed import alive
 from transship.swarm.base import Swarm
-from transship.swarm.change import edit_service, holder
+from transship.swarm.change import edit_service, holder, let_go
 from transship.swarm.constraints import with_pins
 from transship.swarm.edits import constrained, labelled, restored, scaled
 from transship.swarm.exchange import TIMEOUT_S
@@ -30,7 +30,7 @@ def service_of(swarm: Swarm, record: ExchangeRecord) -> Service | None:
 
 def keep_service(swarm: Swarm, record: ExchangeRecord) -> None:
     """The adopted service runs: let go of it."""
-    _let_go(Patience(), swarm, record, placement=False)
+    let_go(Patience(), swarm, as_move(record), _freed)
 
 
 def give_back_container(swarm: Swarm, host: Host, record: ExchangeRecord) -> None:
@@ -64,7 +64,7 @@ def give_back_service(swarm: Swarm, host: Host, record: ExchangeRecord) -> None:
     patiently(lambda: _remove(host, record))
     if record.stage == "begun":  # there may not even be a label
         with suppress(EndedError):
-            _let_go(patiently, swarm, record)
+            let_go(patiently, swarm, as_move(record), _freed)
         return
     nodes = [Node.read(each) for each in patiently(swarm.nodes)]
     before = (record.before.placement or {}).get("Constraints") or ()
@@ -72,7 +72,7 @@ def give_back_service(swarm: Swarm, host: Host, record: ExchangeRecord) -> None:
     patiently(lambda: edit_service(swarm, as_move(record), lambda spec: scaled(constrained(spec, pins), 1)))
     goal = Goal(1, frozenset({record.node.node}))
     Watch(swarm, record.service, frozenset()).arrive(goal, TIMEOUT_S + record.grace_s, patient=True)
-    _let_go(patiently, swarm, record)
+    let_go(patiently, swarm, as_move(record), lambda spec: _freed(restored(spec, record.before)))
 
 
 def await_end(host: Host, service: str, grace_s: float) -> None:
@@ -105,23 +105,5 @@ def _restore(host: Host, record: ExchangeRecord) -> None:
     docker.set_restart_policy(container, policy)
 
 
-def _let_go(patiently: Patience, swarm: Swarm, record: ExchangeRecord, *, placement: bool = True) -> None:
-    """Take the label away, and what holds the service on its node. Where the answer was lost, no label is an end."""
-    lost = False
-
-    def free(spec: Json) -> Json:
-        spec = restored(spec, record.before) if placement and record.stage != "begun" else spec
-        return labelled(spec, CLAIM, None)
-
-    def once() -> None:
-        nonlocal lost
-        try:
-            edit_service(swarm, as_move(record), free)
-        except HostError:
-            lost = True
-            raise
-        except EndedError:
-            if not lost:
-                raise
-
-    patiently(once)
+def _freed(spec: Json) -> Json:
+    return labelled(spec, CLAIM, None)

@@ -23,6 +23,7 @@ from transship.errors import (
 from transship.hosts.base import Docker, Host
 from transship.metrics.events import Listener, Recorder
 from transship.migrations import Reach as Sought
+from transship.migrations import interruptible
 from transship.swarm.base import Swarm
 from transship.swarm.change import holder
 from transship.swarm.exchange_ends import (
@@ -84,7 +85,8 @@ def decide(record: ExchangeRecord, seen: ExchangeSeen) -> ExchangeStatus:
     arrived = seen.runs and seen.container != "running" if adopting else seen.container == "running" and not seen.runs
     if record.stage == "changed" and seen.service == "ours" and arrived:
         return ExchangeStatus(record, "finish", f"{name} runs as a {_THEN[record.kind]} on {record.node.name}")
-    why = f"{name} does not run as a {_THEN[record.kind]} on {record.node.name}, or not alone"
+    doubled = (adopting and seen.runs) or (not adopting and seen.container == "running")
+    why = f"the {_THEN[record.kind]} {name} {'does not run alone' if doubled else 'does not run'} on {record.node.name}"
     return ExchangeStatus(record, "bring-back", why)
 
 
@@ -129,7 +131,7 @@ def recover(
     """
     recorder = Recorder(listeners=[] if listener is None else [listener])
     done: list[ExchangeStatus] = []
-    with SwarmJournal.open(sought.state) as journal:
+    with SwarmJournal.open(sought.state) as journal, interruptible():
         failed: list[TransshipError] = [] if exchange else [*journal.exchanges.damaged(ended=False)]
         for record in _records(journal, exchange):
             found = _status(record, sought, journal)

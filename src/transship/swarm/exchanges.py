@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from transship.errors import PreflightError, RefusedError, StepError
+from transship.errors import PreflightError, RefusedError, StepError, UsageError
 from transship.hosts.base import Host
 from transship.metrics.events import Listener, Recorder
 from transship.plan.findings import Agreement, no_warnings
@@ -78,7 +78,13 @@ def _nodes(connected: Connections, reach: Reach) -> tuple[Node, ...]:
 def _host(connected: Connections, nodes: tuple[Node, ...], ref: str) -> Host:
     """The host of the node of that name or id, or at that address."""
     named = [node for node in nodes if ref in {node.name, node.id}]
-    return connected.host(named[0]) if len(named) == 1 else connected.open(ref)
+    if len(named) == 1:
+        return connected.host(named[0])
+    try:
+        return connected.open(ref)
+    except UsageError as error:
+        error.hint = f"the swarm's nodes are {', '.join(node.name for node in nodes)}; {error.hint}"
+        raise
 
 
 def _recorder(listener: Listener | None) -> Recorder:

@@ -5,11 +5,9 @@ the service has the record, too.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from transship.engine import first_interrupt_only
 from transship.errors import (
     HostError,
     LockedError,
@@ -23,6 +21,7 @@ from transship.errors import (
 )
 from transship.metrics.events import Listener, Recorder
 from transship.migrations import Reach as Sought
+from transship.migrations import interruptible
 from transship.plan.record import Made
 from transship.swarm.base import Swarm
 from transship.swarm.beat import end_beat, is_beating
@@ -146,7 +145,7 @@ def recover(
     """
     recorder = Recorder(listeners=[] if listener is None else [listener])
     done: list[ServiceStatus] = []
-    with SwarmJournal.open(sought.state) as journal, _in_order():
+    with SwarmJournal.open(sought.state) as journal, interruptible():
         failed: list[TransshipError] = [] if move else [*journal.damaged_services(ended=False)]
         for each in _open(journal, sought, move):
             found, record = _status(each, sought, journal), each.record
@@ -293,13 +292,3 @@ def _asking(managers: Iterable[_Manager], record: ServiceMove) -> ServiceMove:
 
 def _reach(record: ServiceMove, sought: Sought) -> Reach:
     return Reach(record.manager, ssh_config=sought.ssh_config, state=sought.state)
-
-
-@contextmanager
-def _in_order() -> Iterator[None]:
-    """Ctrl-C ends it in order: what is locked is let go."""
-    with first_interrupt_only():
-        try:
-            yield
-        except KeyboardInterrupt as error:
-            raise NeedsRecoveryError("interrupted", hint="transship recover goes on from there") from error

@@ -29,7 +29,9 @@ def releasable(service: Service, tasks: tuple[Task, ...]) -> Task:
     """The one task of a service that can become an ordinary container. Raises `PreflightError` for any other."""
     name = service.name
     if CLAIM in service.labels:
-        raise PreflightError(f"a move of {name} is under way, or was cut off", hint="transship status")
+        raise PreflightError(
+            f"a move, adoption or release of {name} is under way, or was cut off", hint="transship status tells which"
+        )
     if service.mode != "Replicated":
         raise PreflightError(f"{name} is {'global' if service.mode == 'Global' else 'a job'}, and has no one task")
     if service.replicas != 1:

@@ -1,11 +1,11 @@
 """The two ends of a service's move, forth and back. Both go by record and observation, and may be done twice."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from transship.errors import EndedError, HostError, NeedsRecoveryError
+from transship.errors import NeedsRecoveryError
 from transship.hosts.base import Json
 from transship.swarm.base import Swarm
-from transship.swarm.change import edit_node, edit_service, is_drained_by
+from transship.swarm.change import edit_node, edit_service, is_drained_by, let_go
 from transship.swarm.constraints import with_pins
 from transship.swarm.edits import available, constrained, labelled, restored
 from transship.swarm.model import Node, Service, replicas_of
@@ -37,7 +37,7 @@ def finish(swarm: Swarm, record: ServiceMove) -> None:
         unpinned = labelled(free, PIN, None)
         return _as_before(unpinned, record) if set(left) == set(before) else constrained(unpinned, left)
 
-    _let_go(patiently, swarm, record, as_arrived)
+    let_go(patiently, swarm, record, as_arrived)
 
 
 def go_back(swarm: Swarm, record: ServiceMove, timeout_s: float) -> None:
@@ -49,14 +49,14 @@ def go_back(swarm: Swarm, record: ServiceMove, timeout_s: float) -> None:
     """
     patiently = Patience()
     if record.stage == "claimed":  # nothing but the label was changed, wherever Swarm runs the tasks by now
-        _let_go(patiently, swarm, record, lambda spec: labelled(spec, CLAIM, None))
+        let_go(patiently, swarm, record, lambda spec: labelled(spec, CLAIM, None))
         return
     if not patiently(lambda: _is_home(swarm, record)):
         patiently(lambda: _require_home(swarm, record))
     patiently(lambda: _give_back_node(swarm, record))
     if not patiently(lambda: _is_home(swarm, record)):
         _lead_home(patiently, swarm, record, timeout_s)
-    _let_go(patiently, swarm, record, lambda spec: labelled(_as_before(spec, record), CLAIM, None))
+    let_go(patiently, swarm, record, lambda spec: labelled(_as_before(spec, record), CLAIM, None))
 
 
 def goal_of(swarm: Swarm, record: ServiceMove, nodes: Iterable[str]) -> Goal:
@@ -103,24 +103,6 @@ def _require_home(swarm: Swarm, record: ServiceMove) -> None:
             hint=f"when that takes tasks again: transship recover {record.id}; to give that up: "
             f"docker service update --label-rm {CLAIM} {record.name}",
         )
-
-
-def _let_go(patiently: Patience, swarm: Swarm, record: ServiceMove, edit: Callable[[Json], Json]) -> None:
-    """The last change of a move, which takes its label away. Where the answer was lost, that tells that it was done."""
-    lost = False
-
-    def once() -> None:
-        nonlocal lost
-        try:
-            edit_service(swarm, record, edit)
-        except HostError:
-            lost = True
-            raise
-        except EndedError:
-            if not lost:
-                raise
-
-    patiently(once)
 
 
 def _is_home(swarm: Swarm, record: ServiceMove) -> bool:
