@@ -63,9 +63,11 @@ class LabPair:
 
     def clear(self, reference: str, cache: Cache) -> None:
         wanted = {reference} if cache == "warm" else set()
+        for host in (self.target, self.source):  # a worker whose manager goes first waits for it, for seconds
+            _leave_swarm(host)
         with ThreadPoolExecutor(max_workers=2) as both:
             emptied = [
-                both.submit(_clear, host, images)
+                both.submit(_empty, host, images)
                 for host, images in ((self.source, set(self._provided)), (self.target, wanted))
             ]
         for each in emptied:
@@ -121,12 +123,6 @@ def _reference(image: ImageFactor) -> str:
     if not image.add_mb:
         return f"{image.workload}:latest"
     return f"transship-bench/{image.workload}:{'-'.join(map(str, image.add_mb))}"
-
-
-def _clear(host: Host, kept: set[str]) -> None:
-    """Have a host leave its swarm, and remove all that Docker has on it, but for the images `kept`."""
-    _leave_swarm(host)
-    _empty(host, kept)
 
 
 def _leave_swarm(host: Host) -> None:
