@@ -1,5 +1,7 @@
 """The two ends of a service's move, forth and back. Both go by record and observation, and may be done twice."""
 
+import threading
+import time
 from collections.abc import Iterable
 
 from transship.errors import NeedsRecoveryError
@@ -13,6 +15,11 @@ from transship.swarm.pins import Pins
 from transship.swarm.record import CLAIM, PIN, ServiceMove
 from transship.swarm.watch import Goal, Watch, tasks_of
 from transship.undo import Patience
+
+HOME_S = 30.0
+"""How long a node that is down is waited for: one that was cut off from its manager is so for a while."""
+
+_AGAIN_S = 0.5
 
 
 def finish(swarm: Swarm, record: ServiceMove) -> None:
@@ -52,7 +59,7 @@ def go_back(swarm: Swarm, record: ServiceMove, timeout_s: float) -> None:
         let_go(patiently, swarm, record, lambda spec: labelled(spec, CLAIM, None))
         return
     if not patiently(lambda: _is_home(swarm, record)):
-        patiently(lambda: _require_home(swarm, record))
+        _require_home(patiently, swarm, record)
     patiently(lambda: _give_back_node(swarm, record))
     if not patiently(lambda: _is_home(swarm, record)):
         _lead_home(patiently, swarm, record, timeout_s)
@@ -83,26 +90,27 @@ def _lead_home(patiently: Patience, swarm: Swarm, record: ServiceMove, timeout_s
     Watch(swarm, record.service, known).arrive(goal, service.rollout_s(service.replicas, timeout_s), patient=True)
 
 
-def _require_home(swarm: Swarm, record: ServiceMove) -> None:
-    """Raise `NeedsRecoveryError` where none of the nodes on which it ran takes tasks."""
-    nodes = {node.id: node for node in map(Node.read, swarm.nodes())}
-    ours = record.source.node if is_drained_by(swarm, record) else ""
-    home = [nodes[each] for each in record.home if each in nodes]
-    # A new leader does not know its nodes at first: those are waited for.
-    able = [
-        node
-        for node in home
-        if node.state in {"ready", "unknown"} and (node.availability == "active" or node.id == ours)
-    ]
-    if not able:
-        states = (node.availability if node.state == "ready" else node.state for node in home)
-        said = [f"{node.name}, which is {state}" for node, state in zip(home, states, strict=True)]
-        where = " and ".join(said) or "a node that is no longer in the swarm"
-        raise NeedsRecoveryError(
-            f"{record.name} ran on {where}; it was left as it is",
-            hint=f"when that takes tasks again: transship recover {record.id}; to give that up: "
-            f"docker service update --label-rm {CLAIM} {record.name}",
-        )
+def _require_home(patiently: Patience, swarm: Swarm, record: ServiceMove) -> None:
+    """Raise `NeedsRecoveryError` where none of the nodes on which it ran takes tasks, nor does so soon."""
+    deadline = time.monotonic() + HOME_S
+    while True:
+        nodes = [Node.read(each) for each in patiently(swarm.nodes)]
+        home = [node for node in nodes if node.id in record.home]
+        ours = record.source.node if patiently(lambda: is_drained_by(swarm, record)) else ""
+        # A new leader does not know its nodes at first: `unknown` ones are waited for when they are told.
+        if any(node.state in {"ready", "unknown"} and (node.availability == "active" or node.id == ours)
+               for node in home):  # fmt: skip
+            return
+        if not home or time.monotonic() > deadline:
+            break
+        threading.Event().wait(_AGAIN_S)
+    states = (node.availability if node.state == "ready" else node.state for node in home)
+    said = [f"{node.name}, which is {state}" for node, state in zip(home, states, strict=True)]
+    raise NeedsRecoveryError(
+        f"{record.name} ran on {' and '.join(said) or 'a node that has left the swarm'}; it was left as it is",
+        hint=f"when that takes tasks again: transship recover {record.id}; to give that up: "
+        f"docker service update --label-rm {CLAIM} {record.name}",
+    )
 
 
 def _is_home(swarm: Swarm, record: ServiceMove) -> bool:
