@@ -1,10 +1,10 @@
 from collections.abc import Sequence
-from enum import StrEnum
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
+from transship.cli import swarm_words as words
 from transship.cli.say import confirmed
 from transship.cli.settings import settings
 from transship.cli.words import VerifyChoice
@@ -20,79 +20,34 @@ HELP = """Move what a Docker Swarm owns: Swarm does it, transship prepares it, w
 A manager of the swarm is the Docker context in use, or --manager HOST. Nodes are reached over SSH by their hostnames,
 or as --at NODE=HOST says.
 """
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, all else on stderr.")]
-Manager = Annotated[str, typer.Option(metavar="HOST", help="A manager of the swarm; by default the context in use.")]
-At = Annotated[
-    list[str] | None, typer.Option(metavar="NODE=HOST", help="How a node is reached, if not as ssh://NODE; repeatable.")
-]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Accept the warnings of the plan.")]
-
-
-class MethodChoice(StrEnum):
-    """The words of --method."""
-
-    CONSTRAINT = "constraint"
-    DRAIN = "drain"
-
-
-class ImageChoice(StrEnum):
-    """The words of --image."""
-
-    SEND = "send"
-    PULL = "pull"
-
-
-class ServiceBindsChoice(StrEnum):
-    """The words of --binds."""
-
-    FAIL = "fail"
-    EXPECT = "expect"
-
-
 swarm_app = typer.Typer(no_args_is_help=True, help=HELP)
 
 
 @swarm_app.command("move")
 def move_command(  # noqa: PLR0913 - the words of the command
     context: typer.Context,
-    service: Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name or id.")],
+    service: words.ServiceName,
     *,
-    to: Annotated[str, typer.Option(metavar="NODE", help="The node, by hostname or id.")],
-    method: Annotated[
-        MethodChoice, typer.Option(help="constraint: pin it to the node; drain: empty the node where it runs.")
-    ] = MethodChoice.CONSTRAINT,
-    source: Annotated[str, typer.Option("--from", metavar="NODE", help="Move the tasks of this node only.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="Move the tasks of every node.")] = False,
-    fast: Annotated[
-        bool, typer.Option("--fast", help="For this update: all tasks at once, no delay, no watching afterwards.")
-    ] = False,
-    start_first: Annotated[
-        bool, typer.Option("--start-first", help="For this update: start the new task before the old one ends.")
-    ] = False,
-    unpin: Annotated[
-        bool, typer.Option("--unpin", help="Take the constraint away when the service has arrived.")
-    ] = False,
-    image: Annotated[
-        ImageChoice, typer.Option(help="send: bring what the node lacks over SSH first; pull: the node pulls.")
-    ] = ImageChoice.SEND,
-    binds: Annotated[
-        ServiceBindsChoice, typer.Option(help="expect: bind-mounted paths are on the target, with their data.")
-    ] = ServiceBindsChoice.FAIL,
-    replace_data: Annotated[
-        bool, typer.Option("--replace-data", help="Overwrite what the target has in volumes of the same name.")
-    ] = False,
-    verify: Annotated[VerifyChoice, typer.Option(help="Of volumes; full: contents as well.")] = VerifyChoice.META,
-    max_downtime: Annotated[
-        str, typer.Option(metavar="TIME", help="Budget for copying volumes after the stop: 500ms, 1s.")
-    ] = "1s",
-    limit_rate: Annotated[str, typer.Option(metavar="RATE", help="Of what is copied before it: 20MiB/s.")] = "",
-    timeout: Annotated[str, typer.Option(metavar="TIME", help="How long the tasks may take to run there.")] = "2m",
-    probe: Annotated[str, typer.Option(metavar="PROBE", help="tcp:PORT or http:PORT/PATH; or none.")] = "none",
-    manager: Manager = "",
-    at: At = None,
-    only_plan: Annotated[bool, typer.Option("--plan", help="Say what would be done; touch nothing.")] = False,
-    as_json: AsJson = False,
-    yes: Yes = False,
+    to: words.To,
+    method: words.Method = words.MethodChoice.CONSTRAINT,
+    source: words.Source = "",
+    everything: words.Everything = False,
+    fast: words.Fast = False,
+    start_first: words.StartFirst = False,
+    unpin: words.Unpin = False,
+    image: words.Image = words.ImageChoice.SEND,
+    binds: words.Binds = words.ServiceBindsChoice.FAIL,
+    replace_data: words.ReplaceData = False,
+    verify: words.Verify = VerifyChoice.META,
+    max_downtime: words.MaxDowntime = "1s",
+    limit_rate: words.LimitRate = "",
+    timeout: words.Timeout = "2m",
+    probe: words.ProbeWord = "none",
+    manager: words.Manager = "",
+    at: words.At = None,
+    only_plan: words.OnlyPlan = False,
+    as_json: words.AsJson = False,
+    yes: words.Yes = False,
 ) -> None:
     """Move a service's tasks to a node.
 
@@ -140,10 +95,10 @@ def move_command(  # noqa: PLR0913 - the words of the command
 @swarm_app.command("unpin")
 def unpin_command(
     context: typer.Context,
-    service: Annotated[str, typer.Argument(metavar="SERVICE", help="The service's name or id.")],
+    service: words.ServiceName,
     *,
-    manager: Manager = "",
-    as_json: AsJson = False,
+    manager: words.Manager = "",
+    as_json: words.AsJson = False,
 ) -> None:
     """Take away the constraints that moves have left on a service. No task is restarted.
 
@@ -174,10 +129,10 @@ def adopt_command(  # noqa: PLR0913 - the words of the command
     on: Annotated[
         str, typer.Option(metavar="NODE|HOST", help="Where it runs: a node's name or an address; else the manager.")
     ] = "",
-    manager: Manager = "",
-    at: At = None,
-    as_json: AsJson = False,
-    yes: Yes = False,
+    manager: words.Manager = "",
+    at: words.At = None,
+    as_json: words.AsJson = False,
+    yes: words.Yes = False,
 ) -> None:
     """Make a service of an ordinary container, on its node. What Swarm has no word for is listed, and asked about.
 
@@ -209,10 +164,10 @@ def release_command(
     context: typer.Context,
     service: Annotated[str, typer.Argument(metavar="SERVICE", help="A service with one task, by name or id.")],
     *,
-    manager: Manager = "",
-    at: At = None,
-    as_json: AsJson = False,
-    yes: Yes = False,
+    manager: words.Manager = "",
+    at: words.At = None,
+    as_json: words.AsJson = False,
+    yes: words.Yes = False,
 ) -> None:
     """Make an ordinary container of a service, on its node. Configs and secrets stay inside the swarm: then refused.
 
@@ -291,11 +246,11 @@ def _plan(context: typer.Context, journey: "ServiceJourney", options: "SwarmOpti
         raise typer.Exit(3)
 
 
-def _move(context: typer.Context, journey: "ServiceJourney", options: "SwarmOptions", words: tuple[bool, bool]) -> None:
+def _move(context: typer.Context, journey: "ServiceJourney", options: "SwarmOptions", said: tuple[bool, bool]) -> None:
     from transship.cli import output, swarm_output  # noqa: PLC0415 - see above
     from transship.swarm import api  # noqa: PLC0415
 
-    as_json, yes = words
+    as_json, yes = said
     with _Asking(context, yes=yes, machine=as_json) as asking:
         result = api.move(journey, options, agreed=asking.agreed, listener=asking.progress.show)
     if as_json:
