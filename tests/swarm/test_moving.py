@@ -11,7 +11,7 @@ import pytest
 from tests.swarm.conftest import wait_for
 from tests.swarm.told import service_told
 from transship.engine import Interrupts
-from transship.errors import DockerDownError, NeedsRecoveryError, RolledBackError, TransshipError
+from transship.errors import ConflictError, DockerDownError, NeedsRecoveryError, RolledBackError, TransshipError
 from transship.metrics.events import Event, Recorder
 from transship.swarm import beat as beats
 from transship.swarm import settle
@@ -219,6 +219,28 @@ def test_who_scales_it_after_the_change_keeps_the_number_when_it_is_led_back(sce
     go_back(scene.swarm, record, 5.0)
     assert scene.spec["Mode"] == {"Replicated": {"Replicas": 2}}
     assert scene.nodes == ["h2-id", "h2-id"]
+
+
+def test_who_scales_it_while_its_data_is_copied_ends_the_move_and_a_lost_answer_does_not(scene: Scene) -> None:
+    moving = scene.moving()
+    down = scaled(scene.spec, 0)
+    up = moving._restarted(down)
+    assert moving._restarted(up) == up
+    with pytest.raises(ConflictError, match="somebody has scaled web"):
+        moving._restarted(scaled(down, 3))
+
+
+def test_ctrl_c_while_it_is_claimed_leaves_no_label(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, update = scene.spec, scene.swarm.update_service
+
+    def interrupted(ref: str, version: int, spec: dict[str, Any]) -> None:
+        update(ref, version, spec)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scene.swarm, "update_service", interrupted)
+    assert isinstance(scene.fail(), RolledBackError)
+    assert scene.spec == before
 
 
 def test_all_tasks_move_to_one_node(scene: Scene) -> None:

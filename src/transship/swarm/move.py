@@ -78,9 +78,6 @@ class ServiceMoving:
 
         """
         with self.journal.at_work(self.record.id):
-            with self.recorder.phase("claim", "label the service"):
-                self._save()
-                self._claim(interrupts)
             beat = Beat(self.swarm, self.record)
             try:
                 self._carry_out(beat, agreed, interrupts)
@@ -89,11 +86,16 @@ class ServiceMoving:
 
     def _carry_out(self, beat: Beat, agreed: Agreement, interrupts: Interrupts) -> None:
         try:
+            with self.recorder.phase("claim", "label the service"):
+                self._save()
+                self._claim()
             beat.start()
             self._prepare(agreed)
             self._cut_over()
         except BaseException as cause:  # a bug of ours must not leave a stopped service behind either
             interrupts.armed = False
+            if self.record.stage == "ended":
+                raise  # it was refused
             raise self._roll_back(cause) from cause
         interrupts.armed = False
         self._finish()
@@ -121,15 +123,12 @@ class ServiceMoving:
                     seen.hosts[route.target.id])  # fmt: skip
         return Belongings(self.record, ends, self.recorder, self._note_made)
 
-    def _claim(self, interrupts: Interrupts) -> None:
+    def _claim(self) -> None:
         try:
             self.claimed = claim(self.swarm, self.record, self.plan.seen.service, self._patience())
         except (LockedError, DockerError) as error:
             self._save(stage="ended", outcome="refused", detail=str(error))
             raise
-        except BaseException as cause:  # nobody knows whether the label is there
-            interrupts.armed = False
-            raise self._roll_back(cause) from cause
 
     def _prepare(self, agreed: Agreement) -> None:
         if self.belongings is not None and sends_image(self.plan):
@@ -144,7 +143,7 @@ class ServiceMoving:
         """With a manager that is gone for a moment, or a swarm that elects one."""
         return Patience(time.monotonic() + min(PATIENCE_S, self.plan.options.timeout_s))
 
-    def _check_unchanged(self) -> Service:
+    def _check_unchanged(self) -> None:
         """Raise `ConflictError` where the service is not what was planned for, in its spec or in where it runs."""
         service = Service.read(self.swarm.service(self.record.service))
         if labelled(service.spec, CLAIM, None) != labelled(self.claimed.spec, CLAIM, None):
@@ -159,7 +158,6 @@ class ServiceMoving:
             )
         # Those that failed long ago count among the old ones: the swarm remembers them for a while.
         self.watch = Watch(self.swarm, service.id, tasks)
-        return service
 
     def _cut_over(self) -> None:
         self._patience()(self._check_unchanged)
@@ -206,9 +204,10 @@ class ServiceMoving:
         self._change(lambda: self._edit(self._restarted))
 
     def _restarted(self, spec: Json) -> Json:
-        if replicas_of(spec):
+        new = scaled(constrained(spec, self.record.pins), self.plan.seen.service.replicas)
+        if replicas_of(spec) and spec != new:  # equal it is where the answer to an earlier try was lost
             raise ConflictError(f"somebody has scaled {self.record.name} while its data was copied")
-        return scaled(constrained(spec, self.record.pins), self.plan.seen.service.replicas)
+        return new
 
     def _with_pins(self, spec: Json) -> Json:
         options = self.plan.options
