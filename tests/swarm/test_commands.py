@@ -83,3 +83,11 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, run: Run) -> None:
             database.execute("UPDATE exchanges SET record = '{'")
     assert "is damaged" in run("status")
     assert "is damaged" in json.loads(run("history", "--json"))["damaged"][0]
+
+
+def test_unpin_tells_machines_and_people_what_went(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transship.swarm.api.unpin", lambda *_: ("node.id==x",))
+    assert json.loads(run("swarm", "unpin", "web", "--json")) == {
+        "outcome": "unpinned", "service": "web", "constraints": ["node.id==x"],
+    }  # fmt: skip
+    assert run("swarm", "unpin", "web") == "web no longer has node.id==x\n"

@@ -20,6 +20,7 @@ from transship.errors import (
     SourceNotRetiredError,
 )
 from transship.swarm.adopt import adoption, node_of
+from transship.swarm.change import claimed_by
 from transship.swarm.exchange import Exchange, Undertaking
 from transship.swarm.exchange_record import ExchangeRecord, from_text, to_text
 from transship.swarm.exchange_recovery import ExchangeSeen, carry_out, decide, look
@@ -321,7 +322,9 @@ def test_a_service_that_a_move_or_release_has_is_not_released(swarm: OneNode, jo
     undertaking.begin()
     with pytest.raises(PreflightError, match="is under way"):
         begin("release", exchange(swarm, journal))
-    label = json.loads(swarm.services()[0]["Spec"]["Labels"][CLAIM])
+    claimed = Service.read(swarm.services()[0])
+    assert claimed_by(claimed) is None, "another machine must not take it for a move"
+    label = json.loads(claimed.labels[CLAIM])
     assert label == {"format": 1, "kind": "release", "id": undertaking.record.id}, "labels can be read by everybody"
 
 

@@ -183,3 +183,5 @@ def test_networks_of_the_swarm_are_joined() -> None:
     made = spec(networks=(NetworkAttachment(overlay, aliases=("db",)),), network_mode="mesh")
     assert template(made)["Networks"] == [{"Target": "mesh", "Aliases": ["db"]}]
     assert not_kept(made, DAEMON) == ()
+    chosen = replace(made, networks=(replace(made.networks[0], ipv4="10.0.1.6"),))
+    assert not_kept(chosen, DAEMON) == ("the address in mesh",)

@@ -20,7 +20,7 @@ from transship.metrics.events import PhaseRecord, Recorder
 from transship.plan.findings import Agreement, Finding
 from transship.spec.model import ContainerSpec
 from transship.swarm.base import Swarm
-from transship.swarm.exchange_record import ExchangeRecord, Kind, Stage
+from transship.swarm.exchange_record import ExchangeRecord, Kind
 from transship.swarm.journal import SwarmJournal
 from transship.swarm.model import Node
 from transship.swarm.reason import reason_of
@@ -136,10 +136,9 @@ class Undertaking(ABC):
     def by_hand(self) -> str:
         """What to type where nothing else helps."""
 
-    def save(self, *, stage: Stage | None = None, outcome: str = "", detail: str = "", **known: str) -> None:
-        """Write down how far it is, and ids that are `known` from now on."""
-        stage = stage or self.record.stage
-        self.record = replace(self.record, stage=stage, outcome=outcome, detail=detail, **known)  # type: ignore[arg-type] # ids are texts
+    def save(self, **changes: Any) -> None:
+        """Write down the record as it is now, with these changes."""
+        self.record = replace(self.record, **changes)
         self.exchange.journal.exchanges.save(self.record)
 
     def _run(self) -> None:

@@ -243,7 +243,8 @@ def _lost_of_network(spec: ContainerSpec, item: NetworkAttachment) -> Iterator[s
         elif _networks(spec):
             yield "the network bridge beside those of the swarm"
     if item.ipv4 or item.ipv6 or item.mac or item.link_local:
-        yield f"the fixed address in {name}"
+        # what Swarm has chosen looks like what somebody wanted
+        yield f"the {'' if item.network.scope == 'swarm' else 'fixed '}address in {name}"
     if item.links:
         yield f"its links in {name}"
     if item.gateway_priority:
