@@ -12,6 +12,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 
 from tests.bench.synthetic import Factors, made
 from transship.bench import figures
@@ -133,6 +134,22 @@ def test_files_are_pictures_and_the_same_each_time(tmp_path: Path) -> None:
             assert file.read_bytes().startswith(b"\x89PNG")
         else:
             assert ElementTree.parse(file).getroot().tag.endswith("svg")  # noqa: S314 - it is our own
+
+
+@pytest.mark.usefixtures("few")
+def test_nothing_is_cut_off_at_the_edges_of_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "FIGURES", {name: FIGURES[name] for name in FIGURES if name[:2] in {"06", "11"}})
+    long = {"missing-layers": "task-orchestrate", "whole-image": "a-very-long-name-of-a-phase"}
+    whole = made(ONE_OF_EACH)
+    runs = tuple(
+        replace(run, phases=tuple(replace(each, name=long.get(each.name, each.name)) for each in run.phases))
+        for run in whole.runs
+    )
+    draw(replace(whole, runs=runs), tmp_path)
+    for file in tmp_path.glob("*.png"):
+        picture = imread(file)
+        for edge in (picture[:2], picture[-2:], picture[:, :2], picture[:, -2:]):
+            assert (edge == 1.0).all(), file.name
 
 
 Without = Callable[[Run], Run]

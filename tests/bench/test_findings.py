@@ -98,6 +98,13 @@ def test_what_fails_is_less_consistent() -> None:
     assert less == max(1, sound - 2)
 
 
+def test_failures_that_differ_by_an_id_alone_are_one_reason() -> None:
+    whole = made(Factors(images=("nginx",), strategies=("sync",), repetitions=4))
+    broken = [replace(run, outcome="failed", reason=f"no dump of {run.run:064x}") for run in whole.runs[:3]]
+    told = said(replace(whole, runs=whole.runs[3:], failed=tuple(broken)), "3 of")
+    assert told.endswith("sync: no dump of … (3 runs).")
+
+
 def test_who_is_alone_has_nothing_to_be_compared_with() -> None:
     rated = rate(made(Factors(images=("nginx",), strategies=("sync",), caches=("cold",), repetitions=2)))
     assert rated["sync"]["speed"].stars is None

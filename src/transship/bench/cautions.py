@@ -1,16 +1,24 @@
 """What speaks against reading an experiment without care, whatever its numbers are."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
+from transship.bench.result import Run
 from transship.bench.table import Experiment, Workload, by
 
 _SHOWN = 3
+_ID = re.compile(r"\b[0-9a-f]{12,64}\b")
 
 
 def cautions(experiment: Experiment) -> list[str]:
     """A sentence each: runs that are missing or impossible, code that changed in between."""
     return [*_missing(experiment), *_impossible(experiment), *_revisions(experiment)]
+
+
+def reason_of(run: Run) -> str:
+    """Why it failed, without what is another word each time."""
+    return _ID.sub("…", run.reason)
 
 
 def _missing(experiment: Experiment) -> Iterator[str]:
@@ -27,7 +35,7 @@ def _missing(experiment: Experiment) -> Iterator[str]:
 
 
 def _impossible(experiment: Experiment) -> Iterator[str]:
-    for reason, runs in by(experiment.impossible, lambda run: run.reason).items():
+    for reason, runs in by(experiment.impossible, reason_of).items():
         cells = len({run.cell.id for run in runs})
         yield f"{len(runs)} runs of {cells} cells were impossible, and count nowhere: {reason}."
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import mean, median
 
-from transship.bench.cautions import cautions
+from transship.bench.cautions import cautions, reason_of
 from transship.bench.modes import Mode
 from transship.bench.predicted import downtime_foretold, total_foretold
 from transship.bench.ratings import against_best, cells_of
@@ -223,7 +223,7 @@ def _failures(experiment: Experiment) -> Iterator[str]:
     if not experiment.failed:
         yield f"All {len(experiment.runs)} runs came to a good end."
         return
-    reasons = by(experiment.failed, lambda run: (run.cell.strategy, run.reason))
+    reasons = by(experiment.failed, lambda run: (run.cell.strategy, reason_of(run)))
     told = "; ".join(f"{strategy}: {reason} ({len(runs)} runs)" for (strategy, reason), runs in reasons.items())
     yield f"{len(experiment.failed)} of {len(experiment.all)} runs failed. {told}."
 

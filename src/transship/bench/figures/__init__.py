@@ -60,6 +60,7 @@ def _saved(make: Callable[[Experiment], Figure], experiment: Experiment, file: P
             for ending in (".png", ".svg"):
                 file.with_suffix(ending).unlink(missing_ok=True)  # of an earlier drawing, of other results
             return str(error)
+        figure.set_dpi(_DPI)  # letters are wider or narrower in other ones
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # it takes longer than all else, and has found its places
         figure.savefig(file.with_suffix(".png"), dpi=_DPI, metadata={"Software": None})

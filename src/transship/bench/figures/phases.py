@@ -6,7 +6,7 @@ from statistics import mean, median
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transship.bench.figures.style import NothingToDrawError, figure_of, finish, grid, looks, panels, say_numbers
+from transship.bench.figures.style import NothingToDrawError, figure_of, finish, grid_of, looks, panels, say_numbers
 from transship.bench.result import PhaseRow, Run
 from transship.bench.stages import SERVES, STAGES, STOPS, Stage, stages
 from transship.bench.table import (
@@ -22,6 +22,7 @@ from transship.bench.table import (
 )
 
 _STREAM = ("export", "transfer", "import")
+_ACROSS = 2
 _ROW = 0.135
 """Inches of a row of the waterfall."""
 
@@ -90,9 +91,10 @@ def phase_waterfall(experiment: Experiment) -> Figure:
     typical = _typical(experiment.runs)
     if not typical:
         raise NothingToDrawError("no run tells its phases and how long it took")
-    rows = max(len(run.phases) for run in typical.values())
-    axes = grid(len(typical), height=0.55 + _ROW * rows, share_x=False, share_y=False)
-    for ax, (strategy, run) in zip(axes, typical.items(), strict=True):
+    counts = [len(run.phases) for run in typical.values()]
+    beside = [max(counts[at - at % _ACROSS :][:_ACROSS]) for at in range(len(counts))]
+    axes = grid_of([0.55 + _ROW * rows for rows in beside], across=_ACROSS, share_x=False, share_y=False)
+    for ax, rows, (strategy, run) in zip(axes, beside, typical.items(), strict=True):
         down = downtime_s(run)
         said = "" if down is None else f", down {down:.2f} s"
         ax.set_title(f"{strategy}: {total_s(run) or 0.0:.1f} s{said}", fontsize=8.5)

@@ -120,10 +120,17 @@ def measured(runs: Iterable[Run], measure: Measure) -> list[Run]:
 
 def grid(count: int, *, height: float, across: int = 2, share_x: bool = True, share_y: bool = True) -> list[Axes]:
     """So many empty panels, each of the given height in inches, side by side as far as they go. All of one figure."""
+    return grid_of([height] * count, across=across, share_x=share_x, share_y=share_y)
+
+
+def grid_of(heights: Sequence[float], *, across: int = 2, share_x: bool = True, share_y: bool = True) -> list[Axes]:
+    """An empty panel for each height in inches, side by side as far as they go; the highest of a row decides."""
+    count = len(heights)
     columns = min(across, count)
     rows = ceil(count / columns)
-    figure = Figure(figsize=(WIDTH, rows * height + 0.75))
-    axes = figure.subplots(rows, columns, sharex=share_x, sharey=share_y, squeeze=False).flatten()
+    high = [max(heights[row * columns : (row + 1) * columns]) for row in range(rows)]
+    figure = Figure(figsize=(WIDTH, sum(high) + 0.75))
+    axes = figure.subplots(rows, columns, sharex=share_x, sharey=share_y, squeeze=False, height_ratios=high).flatten()
     for spare in axes[count:]:
         spare.remove()
     for lowest in axes[max(0, count - columns) : count]:
