@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from transship import engine
@@ -17,6 +17,7 @@ from transship.errors import (
     SourceNotRetiredError,
     StepError,
     TransshipError,
+    UsageError,
 )
 from transship.hosts import keeper
 from transship.hosts.base import Host
@@ -42,6 +43,8 @@ from transship.plan.steps import Move, Plan
 from transship.result import Bytes, MoveResult, Outcome, Side, downtime, memory_arrived
 from transship.strategies.choose import choose
 from transship.strategies.record import locks, new_record
+from transship.strategies.settle import settle as settling_plan
+from transship.strategies.settle import settling_name
 
 _LEARN_FROM = 200
 """As many of the latest moves correct what is predicted of the next."""
@@ -172,6 +175,45 @@ def _move(
             error.result = _noted(_result(made, seen, under_way, prober, error), journal)
             raise
         return _noted(_result(made, seen, under_way, prober), journal)
+
+
+def settle(journey: Journey, *, listener: Listener | None = None) -> MoveResult:
+    """Make one ordinary container of one that was moved live and its sandbox, on the host where they are.
+
+    It is stopped and started; data, volumes, name and settings stay. `journey.source` and `journey.target` are both
+    that host. Raises as `move`, and `PreflightError` where it has no sandbox.
+    """
+    if journey.source != journey.target:
+        raise UsageError("a container is settled on the host where it is", hint="transship move takes it elsewhere")
+    with engine.first_interrupt_only() as interrupts:
+        try:
+            return _settle(journey, _recorder(listener), interrupts)
+        except KeyboardInterrupt as error:
+            raise RefusedError("interrupted; nothing was touched") from error
+
+
+def _settle(journey: Journey, recorder: Recorder, interrupts: engine.Interrupts) -> MoveResult:
+    options = MoveOptions(strategy="sync", source="remove")
+    with Journal.open(journey.state) as journal, _connected(journey, recorder) as hosts:
+        seen = _observed(journey, options, recorder, hosts)
+        options = replace(options, name=settling_name(seen.spec.name))
+        migration = begin(journal, seen, options, hosts[1], None).migration
+        made = settling_plan(seen, options, migration)
+        held, named = locks(seen, options)
+        # One keeper: what it does where this process is lost, it does on the only host that there is.
+        post = Post(hosts[0], keeper_root(seen.source), (*held, *named[:1]))
+        ledger = Ledger(new_record(seen, options, made.strategy, hosts, migration), journal, {"source": post})
+        root = seen.source.root_access or "none"
+        under_way = Move(*hosts, recorder, ledger, root, root)
+        try:
+            _refuse(made, no_warnings)
+            interrupts.armed = False
+            with ledger, under_way.resources:
+                engine.run(made, under_way)
+        except TransshipError as error:
+            error.result = _noted(_result(made, seen, under_way, None, error), journal)
+            raise
+        return _noted(_result(made, seen, under_way, None), journal)
 
 
 def _noted(result: MoveResult, journal: Journal) -> MoveResult:

@@ -101,7 +101,7 @@ def _roll_back(move: Move, cause: BaseException) -> TransshipError:
 
 
 def _can_be_continued(record: Record) -> bool:
-    return record.made.copying and not record.memory
+    return record.made.copying and not record.memory and not record.settles
 
 
 def _to_be_continued(move: Move, cause: TransshipError) -> TransshipError:

@@ -185,9 +185,10 @@ class Ledger:
         Returns the stage that a lost one has left on its host; None if none was lost. A lost keeper may still be at
         work: that is waited for.
         """
-        post, lost = self._posts[side], self._keepers.get(side)
+        lost = self._keepers.get(side)
         if lost is None or not lost.lost:
             return None
+        post = self._posts[side]
         lost.close()
         with ExitStack() as undo:
             keeper = undo.enter_context(start_keeper(post.host, post.root or "none"))

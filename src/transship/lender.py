@@ -27,11 +27,13 @@ def lend_again(docker: Docker, record: Record) -> None:
 
 
 def retire_lender(docker: Docker, record: Record) -> None:
-    """After the source has been retired: the same becomes of it. Twice is fine."""
+    """After the source has been retired: the same becomes of it. Its settled successor gets the name. Twice is fine."""
     if not record.lender:
         return
     if record.retire == "remove":
         docker.remove_container(record.lender)
+        if record.settles:
+            _call(docker, record.made.container, record.container)
         return
     with suppress(NotFoundError):
         docker.set_restart_policy(record.lender, {"Name": "no"})

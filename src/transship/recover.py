@@ -122,7 +122,11 @@ def carry_out(found: Situation, sites: Sites, journal: Journal, recorder: Record
     agreed to, and the error of an action that failed. Then it may be carried out again.
     """
     record = found.record
-    posts = {side: Post(each.host, each.root, _locks(record, side)) for side, each in sites.items() if each.host}
+    posts = {
+        side: Post(each.host, each.root, _locks(record, side))
+        for side, each in sites.items()
+        if each.host and not (record.settles and side == "target")  # the same host, which has one keeper
+    }
     # A target without a copy was told nothing that it could act by.
     stages: dict[Side, Stage] = {"target": found.target.stage or "fenced"}
     if found.source.stage:

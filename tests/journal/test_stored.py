@@ -97,6 +97,11 @@ def test_anything_else_is_refused(text: object) -> None:
         from_text(text, "the file")
 
 
+def test_a_record_of_before_anything_had_a_lender_is_read() -> None:
+    earlier = {name: value for name, value in STORED.items() if name != "lender"}
+    assert from_json(earlier, "the file") == from_json(STORED, "the file")
+
+
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, "1" * 10_000, '"' + "x" * 2_000_000 + '"', "\ud800", '{"format": 1}', '{"format": 3}']
 )
@@ -114,6 +119,7 @@ def test_what_is_too_deep_too_long_or_too_new_is_refused(text: str) -> None:
         (("made", "container"), "web; rm -rf /"),
         (("made", "sandbox"), "web"),
         (("made", "sandbox_image"), "web:1"),
+        (("lender",), "web"),
         (("memory",), "some"),
         (("made", "volumes"), ["../data"]),
         (("made", "networks"), {"front": "bridge"}),

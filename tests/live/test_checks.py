@@ -14,7 +14,7 @@ from transship.live.sandbox import Surroundings, endpoints, moved_spec, sandbox_
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
 from transship.sandbox.whole import CONFIGURATION, LABEL, whole
-from transship.spec.model import NetworkAttachment, NetworkSpec
+from transship.spec.model import NetworkAttachment, NetworkSpec, VolumeSpec
 
 LAN = NetworkAttachment(NetworkSpec("lan", "macvlan"), ipv4="198.18.0.50", aliases=("db",))
 MOVABLE = replace(SPEC, network_mode="lan", networks=(LAN,))
@@ -25,6 +25,7 @@ CRIU: dict[str, Any] = {
     "cpu_features": ("sse2",),
     "memory_available_bytes": 4_000_000_000,
 }
+REMOTE = VolumeSpec("media", "local", anonymous=False, destination="/media", options={"type": "nfs"}, labels={})
 GOES_ON = "note connections-go-on"
 
 
@@ -69,8 +70,11 @@ def test_a_host_that_lacks_something_is_refused(side: str, facts: dict[str, Any]
         ({"there": {"containers": frozenset({"web-sandbox"})}}, "sandbox-name"),
         ({"spec": {"host_config": {"Devices": [{"PathOnHost": "/dev/kvm"}]}}}, "live-device"),
         ({"spec": {"host_config": {"DeviceRequests": [{"Driver": "nvidia"}]}}}, "live-gpu"),
+        ({"spec": {"host_config": {"Runtime": "nvidia"}}}, "live-runtime"),
+        ({"spec": {"volumes": (REMOTE,)}}, "live-volume"),
         ({"spec": {"host_config": {"PidMode": "host"}}}, "live-namespace"),
         ({"state": {"exec_sessions": 1}}, "live-exec"),
+        ({"state": {"exec_sessions": 2, "health": "healthy"}}, "live-exec"),
         ({"state": {"memory": MemorySeen(1, 1, traced=True)}}, "live-traced"),
         ({"state": {"memory": MemorySeen(1, 1, rings=True)}}, "live-io-uring"),
         ({"state": {"status": "exited"}}, "live-stopped"),
@@ -78,6 +82,10 @@ def test_a_host_that_lacks_something_is_refused(side: str, facts: dict[str, Any]
 )
 def test_what_cannot_go_on_elsewhere_is_refused(changes: dict[str, dict[str, Any]], code: str) -> None:
     assert found(ready(**changes), LIVE_RULES) == [f"error {code}", GOES_ON]
+
+
+def test_a_health_check_may_run_beforehand() -> None:
+    assert found(ready(state={"exec_sessions": 1, "health": "healthy"}), LIVE_RULES) == [GOES_ON]
 
 
 def test_connections_of_an_address_that_stays_are_said_to_end() -> None:

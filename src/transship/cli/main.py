@@ -14,6 +14,7 @@ from transship.cli.migrations import abort_command, history_command, recover_com
 from transship.cli.move import move_command, plan_command, switch_back_command
 from transship.cli.say import say
 from transship.cli.settings import Settings
+from transship.cli.settle import settle_command
 from transship.cli.swarm import swarm_app
 from transship.errors import NeedsRecoveryError, RefusedError, TransshipError, UsageError
 from transship.result import MoveResult
@@ -51,6 +52,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP, pretty_
 app.command("move")(move_command)
 app.command("plan")(plan_command)
 app.command("switch-back")(switch_back_command)
+app.command("settle")(settle_command)
 app.command("status")(status_command)
 app.command("history")(history_command)
 app.command("recover")(recover_command)

@@ -41,6 +41,7 @@ def from_json(value: object, where: str) -> Record:
         raise JournalError(
             f"{where} holds no record that this version of transship can read", hint="use the version that wrote it"
         )
+    members.setdefault("lender", "")  # earlier versions could not move what has one
     try:
         record = decode(Record, members)
         _check(record)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from transship.hosts.readiness import readiness
 from transship.live.sandbox import ANNOTATIONS_SINCE
 from transship.live.source import FOR_LOGS
+from transship.plan.copied import is_copied
 from transship.plan.findings import Finding
 from transship.plan.observation import Observation
 from transship.plan.options import MoveOptions
@@ -15,6 +16,7 @@ from transship.spec.model import ContainerSpec
 
 _MOVING_DRIVERS = ("macvlan", "ipvlan", "overlay")
 _SHARED = ("PidMode", "IpcMode", "UTSMode")
+_RUNC = frozenset({"runc", "io.containerd.runc.v2"})
 _OTHERS = "sync takes its files along"
 _SHOWN = 5
 
@@ -72,6 +74,14 @@ def all_state_is_inside(seen: Observation, _options: MoveOptions) -> Iterator[Fi
     if spec.host_config.get("DeviceRequests"):
         text = f"{name} uses devices such as GPUs, whose state stays on their host"
         yield Finding("error", "live-gpu", text, _OTHERS)
+    runtime = str(spec.host_config.get("Runtime") or seen.source.default_runtime)
+    if runtime not in _RUNC:
+        text = f"{name} is run by {runtime}, whose containers only it can freeze and restore"
+        yield Finding("error", "live-runtime", text, _OTHERS)
+    for volume in spec.volumes:
+        if not is_copied(volume):
+            text = f"the data of {name}'s volume {volume.name} lies on another machine, and so do locks of its files"
+            yield Finding("error", "live-volume", text, "sync stops it first, and the target mounts the same data")
     if spec.network_mode in ("host", "none"):
         text = f"{name} has no network of its own ({spec.network_mode})"
         yield Finding("error", "live-network", text, _OTHERS)
@@ -95,7 +105,7 @@ def processes_can_be_dumped(seen: Observation, _options: MoveOptions) -> Iterato
         text = f"docker exec has started {started} in {name}, which cannot be dumped"
         yield Finding("error", "live-exec", text, "end it first: docker top shows it")
     if memory and memory.traced:
-        text = f"a debugger is attached to a process of {name}"
+        text = f"a debugger (gdb, strace) is attached to a process of {name}, and CRIU would have to be one itself"
         yield Finding("error", "live-traced", text, "detach it first")
     if memory and memory.rings:
         text = f"{name} uses io_uring, whose requests are in the kernel"

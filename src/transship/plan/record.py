@@ -127,3 +127,8 @@ class Record:
     returns: str = ""
     outcome: str = ""
     detail: str = ""
+
+    @property
+    def settles(self) -> bool:
+        """Whether source and target are on the same host: the target takes the source's name when that is gone."""
+        return self.strategy == "settle"
