@@ -183,16 +183,54 @@ def test_an_adoption_that_fails_gives_the_container_back(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("method", ["create_container", "rename", "start"])
+@pytest.mark.parametrize(
+    ("method", "then"),
+    [("create_container", "was not touched"), ("rename", "was not touched"), ("start", "runs as before")],
+)
 def test_a_release_that_fails_gives_the_service_back_on_its_node(
-    swarm: OneNode, journal: SwarmJournal, method: str, when: Any
+    swarm: OneNode, journal: SwarmJournal, method: str, then: str, when: Any
 ) -> None:
     served(swarm)
     undertaking = begin("release", exchange(swarm, journal))
     swarm.docker.fail(method, DockerError("it does not work"), when=when)
-    with pytest.raises(RolledBackError, match="it does not work; web runs as before"):
+    with pytest.raises(RolledBackError, match=f"it does not work; web {then}"):
         undertaking.carry_out()
     assert as_it_was(swarm, "release")
+
+
+@pytest.mark.parametrize("kind", ["adopt", "release"])
+def test_nothing_starts_while_a_task_still_ends(
+    swarm: OneNode, journal: SwarmJournal, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Swarm forgets a service's tasks before their containers have ended."""
+    set_up(swarm, kind)
+    undertaking = begin(kind, exchange(swarm, journal))
+    if kind == "adopt":
+        undertaking.save()
+        undertaking._run()
+    list_, start, sync, asked, alone = swarm.docker.containers, swarm.docker.start, swarm._sync, [0], []
+
+    def listed() -> list[dict[str, Any]]:
+        asked[0] += 1
+        if asked[0] == 3:
+            monkeypatch.setattr(swarm, "_sync", sync)
+            monkeypatch.setattr(swarm.docker, "containers", list_)
+            sync()
+        return list_()
+
+    def started(ref: str, **words: Any) -> None:
+        alone.append([each for each in list_() if each["State"] == "running"] == [])
+        start(ref, **words)
+
+    monkeypatch.setattr(swarm, "_sync", lambda: None)
+    monkeypatch.setattr(swarm.docker, "containers", listed)
+    monkeypatch.setattr(swarm.docker, "start", started)
+    if kind == "adopt":
+        undertaking.take_back()
+    else:
+        undertaking.carry_out()
+    assert alone == [True]
+    assert asked[0] == 3
 
 
 def test_what_swarm_refuses_costs_nothing(
@@ -245,7 +283,7 @@ def test_what_swarm_leaves_out_is_asked_about_before_anything_is_stopped(
         return not asked
 
     monkeypatch.setattr(swarm, "create_service", older)
-    with pytest.raises(RolledBackError, match="nobody agreed"):
+    with pytest.raises(PreflightError, match="nobody agreed"):
         begin("adopt", exchange(swarm, journal, agreed)).carry_out()
     assert asked == ["its ContainerSpec.Env is not kept"]
     assert as_it_was(swarm, "adopt")
@@ -256,7 +294,7 @@ def test_a_container_that_somebody_stops_meanwhile_is_left_alone(swarm: OneNode,
     container = plain(swarm)
     undertaking = begin("adopt", exchange(swarm, journal))
     swarm.docker.stop(container)
-    with pytest.raises(RolledBackError, match="somebody has stopped"):
+    with pytest.raises(RolledBackError, match="somebody has stopped or renamed web meanwhile; web was not touched"):
         undertaking.carry_out()
     assert swarm.copies() == []
     assert swarm.services() == []

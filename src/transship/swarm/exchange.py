@@ -155,7 +155,8 @@ class Undertaking(ABC):
         """Take everything back, and return the error that says how that ended."""
         if self.record.stage == "ended" and isinstance(cause, TransshipError):
             return cause
-        reason, name = reason_of(cause), self.record.name
+        reason, name, untouched = reason_of(cause), self.record.name, self.record.stage == "begun"
+        refused = cause if untouched and isinstance(cause, PreflightError) else None
         with self.exchange.recorder.phase("undo"):
             try:
                 self.take_back()
@@ -164,9 +165,11 @@ class Undertaking(ABC):
                     f"{reason}; and {name} could not be made to run as before: {error}",
                     hint=f"transship recover {self.record.id} tries again; by hand: {self.by_hand}",
                 )
-            self.save(stage="ended", outcome="rolled-back", detail=reason)
+            self.save(stage="ended", outcome="refused" if refused else "rolled-back", detail=reason)
+        if refused:
+            return refused
         hint = cause.hint if isinstance(cause, TransshipError) else ""
-        return RolledBackError(f"{reason}; {name} runs as before", hint=hint)
+        return RolledBackError(f"{reason}; {name} {'was not touched' if untouched else 'runs as before'}", hint=hint)
 
     def _result(self, error: TransshipError | None = None) -> Exchanged:
         recorder = self.exchange.recorder
