@@ -30,7 +30,7 @@ from transship.bench.sealed import ResultError
 from transship.errors import UsageError
 from transship.lab.images import NAMES
 
-VERSIONS = Versions("7.2", ("28.5.2", "28.5.2"), ("4.2.1", "4.2.1"), ("1.3.6", "1.3.6"), "6.18")
+VERSIONS = Versions("7.2", ("28.5.2", "28.5.2"), ("4.2.1", "4.2.1"), ("1.3.6", "1.3.6"), "6.18", "abc")
 SERVER, CHILD = Process(1, "server", "aa"), Process(7, "child", "bb")
 BEFORE = Looked(frozenset({SERVER, CHILD}), Counted(5, "x"))
 MOVED = Ended("moved", "", 0.5)

@@ -94,17 +94,20 @@ class Versions:
     criu: tuple[str, str]
     runc: tuple[str, str]
     kernel: str
+    revision: str
+    """Of transship."""
 
     @classmethod
-    def of(cls, program: str, place: Environment) -> Self:
-        """Those of a program of this version, and of source and target."""
+    def of(cls, place: Environment, revision: str) -> Self:
+        """Those of source and target, and of this program; that of the one which is tried is not known yet."""
         hosts = place.source, place.target
         return cls(
-            program,
+            "",
             (hosts[0].docker_version, hosts[1].docker_version),
             (hosts[0].criu_version, hosts[1].criu_version),
             (hosts[0].runc_version, hosts[1].runc_version),
             place.kernel,
+            revision,
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from transship.bench.compat import MODES, MOVED, Ended, ModeName, Subject, Tried, Versions, judge, untried
+from transship.bench.compat import MODES, MOVED, Ended, ModeName, Subject, Tried, judge, untried
 from transship.bench.compat_stage import SUITE, Stage
 from transship.bench.pair import SceneError
 from transship.bench.programs import PROGRAMS, Program
@@ -96,10 +96,9 @@ class _Hosts:
         """What came of one program and one mode."""
         self._stage = stage = self._stage or self._made()
         begun = datetime.now(UTC).isoformat(timespec="seconds")
-        versions = Versions.of("", stage.place)
-        subject = Subject(program.name, program.package, program.user, name, versions, begun)
+        subject = Subject(program.name, program.package, program.user, name, stage.versions, begun)
         try:
-            subject = replace(subject, versions=replace(versions, program=stage.provide(program)))
+            subject = replace(subject, versions=replace(stage.versions, program=stage.provide(program)))
             found = _once(stage, program, subject)
         except (SceneError, LabError) as error:
             found = untried(subject, str(error))

@@ -14,9 +14,9 @@ from typing import Self
 
 from transship import api
 from transship.bench.attached import Attached
-from transship.bench.compat import Afterwards, Asked, Looked, Mode, Process
+from transship.bench.compat import Afterwards, Asked, Looked, Mode, Process, Versions
 from transship.bench.conversations import Connection, Conversation, Stream
-from transship.bench.environment import Environment, describe, look_at
+from transship.bench.environment import describe, look_at, revision
 from transship.bench.job import Ends
 from transship.bench.pair import SceneError
 from transship.bench.programs import IMAGES, Program
@@ -59,11 +59,10 @@ print(json.dumps(found))
 """Lists the processes of a container, but for zombies."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Held:
     """A program that serves on the source, and the conversation that a client has with it."""
 
-    stream: Stream
     conversation: Conversation
     before: Looked
 
@@ -73,9 +72,9 @@ class Stage:
     """The hosts h1 and h2 of a lab, between which one program at a time is moved."""
 
     lab: Lab
-    place: Environment
-    _versions: dict[str, str] = field(default_factory=dict)
-    """Of packages."""
+    versions: Versions
+    _packages: dict[str, str] = field(default_factory=dict)
+    """The versions of Debian packages in the images."""
 
     @classmethod
     def on(cls, lab: Lab) -> Self:
@@ -88,7 +87,8 @@ class Stage:
             )  # fmt: skip
         ends = _ends(lab)
         with ends.connect(ends.source) as source, ends.connect(ends.target) as target:
-            return cls(lab, describe("lab", look_at(source), look_at(target)))
+            place = describe("lab", look_at(source), look_at(target))
+        return cls(lab, Versions.of(place, revision()))
 
     def provide(self, program: Program) -> str:
         """Have both hosts know the program's image and no other, and return the version of the program.
@@ -98,24 +98,24 @@ class Stage:
         self.clear()
         reference, image = f"{program.image}:latest", IMAGES.get(program.image)
         for node in self.lab.nodes:
-            known = {name for each in node.docker.images() for name in each["RepoTags"] or [each["Id"]]}
-            for name in known - {reference}:
-                node.docker.remove_image(name, force=True)
+            known = set(node.output(["docker", "images", "--format", "{{.Repository}}:{{.Tag}}"]).split())
+            if others := known - {reference}:
+                node.output(["docker", "rmi", "--force", *others])
             if reference not in known and image:
                 self.lab.load_program(node, program.image, image)
             elif reference not in known:
                 self.lab.load(node, program.image)
-        if program.package not in self._versions:
+        if program.package not in self._packages:
             once = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "dpkg-query", reference]
             asked = [*once, "--show", "--showformat=${Version}", program.package]
-            self._versions[program.package] = self.lab.nodes[0].output(asked)
-        return self._versions[program.package]
+            self._packages[program.package] = self.lab.nodes[0].output(asked)
+        return self._packages[program.package]
 
     def clear(self) -> None:
         """Remove all containers from both hosts, and what moves left."""
         for node in self.lab.nodes:
-            for each in node.docker.containers(all=True):
-                node.docker.remove_container(each["Id"], force=True, v=True)
+            if containers := node.output(["docker", "ps", "--all", "--quiet"]).split():
+                node.output(["docker", "rm", "--force", "--volumes", *containers])
             node.output(["sh", "-c", "rm -rf /var/lib/transship /tmp/ctrd-checkpoint*"])
 
     @contextmanager
@@ -130,10 +130,10 @@ class Stage:
         stream, conversation = self._first_contact(program, mode)
         try:
             first = processes(source)
-            counted = [conversation.ask() for _ in range(_QUESTIONS)][-1]
-            yield Held(stream, conversation, Looked(first & processes(source), counted))
-        except (OSError, ValueError) as error:
-            raise SceneError(f"{program.name} was lost before it was moved: {error}") from error
+            asked = [_asked(conversation) for _ in range(_QUESTIONS)][-1]
+            if asked.counted is None:
+                raise SceneError(f"{program.name} was lost before it was moved: {asked.error}")
+            yield Held(conversation, Looked(first & processes(source), asked.counted))
         finally:
             stream.close()
 
@@ -157,7 +157,7 @@ class Stage:
             try:
                 return self._contact(program, mode, source)
             except (OSError, ValueError) as error:
-                state = source.docker.inspect_container(CONTAINER)["State"]["Status"]
+                state = _inspected(source, "{{.State.Status}}")
                 if state != "running" or time.monotonic() > deadline:
                     said = source.run(["docker", "logs", "--tail", "3", CONTAINER])
                     words = " / ".join((said.stderr + said.stdout).decode(errors="replace").splitlines())
@@ -214,7 +214,7 @@ class Stage:
         try:
             conversation = program.speak(stream)
             for _ in range(_QUESTIONS):
-                yield _asked(conversation)
+                yield Asked(conversation.ask())
         except (OSError, ValueError) as error:
             yield Asked(None, str(error))
         finally:
@@ -231,8 +231,9 @@ def _ends(lab: Lab) -> Ends:
 
 
 def _reason(error: TransshipError, ends: Ends) -> str:
-    """Why a move failed, without the names of hosts; what is proven of the source afterwards is told apart."""
-    told = str(error).replace(ends.source, "the source").replace(ends.target, "the target")
+    """Why a move failed, with what is the same everywhere; what is proven of the source afterwards is told apart."""
+    told = str(error).replace(CONTAINER, "the program")
+    told = " ".join(told.replace(ends.source, "the source").replace(ends.target, "the target").split())
     return told.removesuffix("; all was undone, and the source on the source runs as before")
 
 
@@ -245,11 +246,15 @@ def _asked(conversation: Conversation) -> Asked:
 
 def processes(node: Node) -> frozenset[Process]:
     """Those of the container on a host; none where it does not run."""
-    pid = node.docker.inspect_container(CONTAINER)["State"]["Pid"]
-    if not pid:
+    pid = _inspected(node, "{{.State.Pid}}")
+    if pid == "0":
         return frozenset()
-    found = json.loads(node.output(["python3", "-", str(pid)], stdin=_LOOK))
+    found = json.loads(node.output(["python3", "-", pid], stdin=_LOOK))
     return frozenset(Process(*each) for each in found)
+
+
+def _inspected(node: Node, what: str) -> str:
+    return node.output(["docker", "inspect", "--type", "container", "--format", what, CONTAINER]).strip()
 
 
 def _packed(files: Mapping[str, str]) -> bytes:

@@ -83,7 +83,7 @@ PROGRAMS: tuple[Program, ...] = (
     Program(
         "postgresql",
         "postgres",
-        "postgresql",
+        "postgresql-17",
         ("/usr/local/bin/entrypoint", "postgres"),
         conversations.Postgres,
         5432,
@@ -144,7 +144,8 @@ PROGRAMS: tuple[Program, ...] = (
     _own("threads", "threads"),
     _own("unix-sockets", "unix"),
     _own("inotify", "inotify"),
-    _own("timers", "timers"),
+    _own("timerfd", "timerfd"),
+    _own("setitimer", "setitimer"),
     _own("pty", "terminal"),
     _own("io_uring", "io_uring", "--security-opt", "seccomp=unconfined"),
     Program("shell", "python", "dash", ("sh",), conversations.shell, way="stdin", options=("--interactive",)),

@@ -151,19 +151,27 @@ def inotify() -> Next:
     return advance
 
 
-def timers() -> Next:
-    """Count only after a timer of a file and one of the process have both gone off, which were set at the start."""
+def timerfd() -> Next:
+    """Count only after a timer has gone off that is a file, and goes off again and again since the start."""
     libc = ctypes.CDLL(None, use_errno=True)
     timer = _checked(libc.timerfd_create(time.CLOCK_MONOTONIC, 0))
     nanoseconds = int(TICK_S * 1e9)
     _checked(libc.timerfd_settime(timer, 0, struct.pack("@4l", 0, nanoseconds, 0, nanoseconds), None))
+    return _after(lambda: os.read(timer, 8))
+
+
+def setitimer() -> Next:
+    """Count only after the timer of the process has gone off, which goes off again and again since the start."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
     signal.setitimer(signal.ITIMER_REAL, TICK_S, TICK_S)
+    return _after(lambda: signal.sigwait({signal.SIGALRM}))
+
+
+def _after(wait: Callable[[], object]) -> Next:
     numbers = count(1)
 
     def advance() -> int:
-        os.read(timer, 8)
-        signal.sigwait({signal.SIGALRM})
+        wait()
         return next(numbers)
 
     return advance
@@ -229,7 +237,9 @@ def _checked(status: int) -> int:
     return status
 
 
-KINDS = {each.__name__: each for each in (plain, children, threads, unix, inotify, timers, terminal, io_uring)}
+KINDS = {
+    each.__name__: each for each in (plain, children, threads, unix, inotify, timerfd, setitimer, terminal, io_uring)
+}
 
 
 def serve(advance: Next) -> None:
