@@ -11,7 +11,7 @@ from tests.journal.records import record as container_record
 from tests.swarm.test_exchange_rules import kept
 from tests.swarm.told import record
 from transship.cli.main import app
-from transship.errors import UsageError
+from transship.errors import NeedsRecoveryError, UsageError
 from transship.swarm.journal import SwarmJournal
 
 Run = Callable[..., str]
@@ -55,6 +55,18 @@ def test_one_that_another_process_is_at_work_on_is_left_alone(tmp_path: Path, ru
             assert (told["migration"], told["method"], told["would"]) == ("0a1b", "release", "wait")
             assert "it is under way" in run("status")
             assert "is left alone" in run("recover", "--yes")
+        assert journal.exchanges.open()[0].record.stage == "stopping"
+
+
+def test_a_manager_that_cannot_be_reached_is_told_and_nothing_is_decided(tmp_path: Path, run: Run) -> None:
+    with SwarmJournal.open(tmp_path) as journal:
+        journal.exchanges.save(kept("adopt", "stopping", manager=f"unix://{tmp_path}/none.sock"))
+        (told,) = json.loads(run("status", "--json"))["services"]
+        assert told["would"] == "unreachable"
+        assert "tries again when manager and node can be reached" in run("status")
+        for command in ("recover", "abort"):
+            with pytest.raises(NeedsRecoveryError, match="the adoption 0a1b of web"):
+                run(command, "0a1b", "--yes")
         assert journal.exchanges.open()[0].record.stage == "stopping"
 
 

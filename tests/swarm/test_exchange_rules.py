@@ -161,7 +161,7 @@ def recovered(swarm: OneNode, journal: SwarmJournal, look_: Any) -> list[str]:
     done: list[str] = []
     for entry in journal.exchanges.open():
         asked: Any = Mortal(swarm, [0], -1, look_)
-        found = decide(entry.record, look(entry.record, asked, swarm.host))
+        found = decide(entry.record, look(entry.record, asked, lambda: swarm.host))
         carry_out(found, asked, swarm.host)
         journal.exchanges.save(replace(entry.record, stage="ended", outcome=found.would))
         done.append(found.would)
@@ -400,6 +400,24 @@ def kept(kind: Any = "adopt", stage: Any = "changed", **more: Any) -> ExchangeRe
         policy=POLICY, before=record().before, stage=stage,
     )  # fmt: skip
     return replace(made, **more)
+
+
+def unasked() -> Any:
+    pytest.fail("a host that may be gone for good was asked")
+
+
+def test_a_host_that_is_gone_is_not_asked_where_somebody_has_ended_it(swarm: OneNode, journal: SwarmJournal) -> None:
+    served(swarm)
+    undertaking = begin("release", exchange(swarm, journal))
+    undertaking.save()
+    undertaking.begin()
+    told = swarm.services()[0]
+    swarm.update_service(told["ID"], told["Version"]["Index"], {**told["Spec"], "Labels": {}})
+    assert look(undertaking.record, swarm, unasked).service == "theirs"
+    swarm.remove_service(told["ID"])
+    seen = look(undertaking.record, swarm, unasked)
+    assert seen.service == "absent"
+    assert decide(undertaking.record, seen).would == "forget"
 
 
 def test_a_record_survives_the_journal() -> None:

@@ -113,8 +113,8 @@ def recover_command(  # noqa: PLR0913 - the words of the command
 ) -> None:
     """End what was cut off: look at both hosts, decide, say why, and act. Twice changes nothing more.
 
-    Without ID: all that was cut off. What you tell (a host that is lost, a copy to keep) holds for one: where there
-    are several, say which.
+    Without ID: all that was cut off, moves of services, adoptions and releases, too. What you tell (a host that is
+    lost, a copy to keep) holds for one move of a container: where there are several, say which.
 
     Examples:
       transship recover
@@ -137,6 +137,8 @@ def abort_command(
     context: typer.Context, migration: Id, *, host: At = None, yes: Yes = False, as_json: AsJson = False
 ) -> None:
     """Take back a move that was cut off: the source serves, and the target keeps nothing of it.
+
+    Also a move of a service, an adoption or a release: what ran before runs again.
 
     Examples:
       transship abort 3f2a

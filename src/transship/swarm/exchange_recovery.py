@@ -37,7 +37,7 @@ from transship.swarm.exchange_record import ExchangeRecord
 from transship.swarm.journal import SwarmJournal
 from transship.swarm.model import Node, Service
 from transship.swarm.observe import require_node
-from transship.swarm.reach import Reach, connections
+from transship.swarm.reach import Connections, Reach, connections
 from transship.swarm.records import Entry
 from transship.swarm.recovery import Kind
 from transship.swarm.watch import Goal, Watch
@@ -162,22 +162,26 @@ def _records(journal: SwarmJournal, exchange: str) -> list[ExchangeRecord]:
 
 def _status(record: ExchangeRecord, sought: Sought, journal: SwarmJournal) -> ExchangeStatus:
     try:
-        with journal.at_work(record.id), _ends(record, sought) as (swarm, host):
-            return decide(record, look(record, swarm, host))
+        with journal.at_work(record.id), _connected(record, sought) as connected:
+            return decide(record, look(record, connected.swarm, lambda: _host(record, connected)))
     except LockedError as error:
         return ExchangeStatus(record, "wait", str(error))
     except (HostError, StepError, UsageError, PreflightError) as error:
         return ExchangeStatus(record, "unreachable", str(error))
 
 
-def look(record: ExchangeRecord, swarm: Swarm, host: Host) -> ExchangeSeen:
-    """What is there of both now. A task that is just coming up is waited for: it may have begun to write."""
+def look(record: ExchangeRecord, swarm: Swarm, host: Callable[[], Host]) -> ExchangeSeen:
+    """What is there of both now. The host is asked only where the service leaves something to do.
+
+    A task that is just coming up is waited for: it may have begun to write.
+    """
     service = service_of(swarm, record)
-    if service is None:
-        there = bool(record.service) and _is_there(swarm, record)
-        return ExchangeSeen("theirs" if there else "absent", runs=False, container=_container(host.docker, record))
-    runs = service.replicas > 0 and _runs(swarm, service, record)
-    return ExchangeSeen("ours", runs, _container(host.docker, record))
+    if service is None and record.service and _is_there(swarm, record):
+        return ExchangeSeen("theirs", runs=False, container="absent")
+    if service is None and record.kind == "release":
+        return ExchangeSeen("absent", runs=False, container="absent")
+    runs = service is not None and service.replicas > 0 and _runs(swarm, service, record)
+    return ExchangeSeen("absent" if service is None else "ours", runs, _container(host().docker, record))
 
 
 def _is_there(swarm: Swarm, record: ExchangeRecord) -> bool:
@@ -230,8 +234,8 @@ _NOUN = {"adopt": "adoption", "release": "release"}
 def _carry_out(found: ExchangeStatus, sought: Sought) -> None:
     if found.would == "forget":
         return
-    with _ends(found.record, sought) as (swarm, host):
-        carry_out(found, swarm, host)
+    with _connected(found.record, sought) as connected:
+        carry_out(found, connected.swarm, _host(found.record, connected))
 
 
 def carry_out(found: ExchangeStatus, swarm: Swarm, host: Host) -> None:
@@ -249,14 +253,17 @@ def carry_out(found: ExchangeStatus, swarm: Swarm, host: Host) -> None:
 
 
 @contextmanager
-def _ends(record: ExchangeRecord, sought: Sought) -> Iterator[tuple[Swarm, Host]]:
-    """A manager, by default the one that was asked, and the host of the node. Raises what keeps one from them."""
-    node = record.node
-    manager = _manager(record, sought)
-    with connections(Reach(manager, ssh_config=sought.ssh_config)) as connected:
-        host = connected.open(node.address)
-        require_node(host, Node.read(connected.swarm.node(node.node)))
-        yield connected.swarm, host
+def _connected(record: ExchangeRecord, sought: Sought) -> Iterator[Connections]:
+    """A manager, by default the one that was asked. Raises what keeps one from it."""
+    with connections(Reach(_manager(record, sought), ssh_config=sought.ssh_config)) as connected:
+        yield connected
+
+
+def _host(record: ExchangeRecord, connected: Connections) -> Host:
+    """The host of the node. Raises what keeps one from it."""
+    host = connected.open(record.node.address)
+    require_node(host, Node.read(connected.swarm.node(record.node.node)))
+    return host
 
 
 def _manager(record: ExchangeRecord, sought: Sought) -> str:
