@@ -8,6 +8,7 @@ import pytest
 
 from transship.agent import memory_folder
 from transship.agent.criu_images import Split, split
+from transship.agent.criu_timers import wind_up
 from transship.agent.faults import AgentError, ProtocolError
 from transship.agent.memory_stream import receive, send
 
@@ -132,3 +133,41 @@ def test_more_than_there_is_room_for_is_refused(root: Path) -> None:
 def test_a_name_that_leads_elsewhere_is_refused(root: Path) -> None:
     with pytest.raises(ProtocolError, match="no name of a folder"):
         memory_folder.MemoryFolder("../etc", 1)
+
+
+def nested(number: int, *fields: tuple[int, int]) -> bytes:
+    """A field that is a message."""
+    body = message(*fields)[4:]
+    return bytes([number << 3 | 2, len(body)]) + body
+
+
+def file_entry(*parts: bytes) -> bytes:
+    body = b"".join(parts)
+    return struct.pack("<I", len(body)) + body
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "restored"),
+    [((0, 0), (0, 100), (0, 100)), ((0, 0), (5, 0), (5, 0)), ((0, 7), (0, 100), (0, 7)), ((0, 0), (0, 0), (0, 0))],
+    ids=["gone off", "gone off, slow", "under way", "not set"],
+)
+def test_a_periodic_timer_that_has_gone_off_goes_on(
+    full: Path, value: tuple[int, int], interval: tuple[int, int], restored: tuple[int, int]
+) -> None:
+    def timer(until: tuple[int, int]) -> bytes:
+        times = ((7, until[0]), (8, until[1]), (9, interval[0]), (10, interval[1]))
+        held = nested(3, (1, 1)) + message((4, 1), (5, 1), (6, 0), *times)[4:]
+        body = message((1, 3), (2, 2))[4:] + held
+        return file_entry(message((1, 17), (2, 3))[4:], bytes([12 << 3 | 2, len(body)]) + body)
+
+    other = file_entry(message((1, 1), (2, 4))[4:], nested(3, (1, 4)))
+    (full / "files.img").write_bytes(MAGICS + other + timer(value) + other)
+    assert wind_up(str(full)) == (value != restored)
+    assert (full / "files.img").read_bytes() == MAGICS + other + timer(restored) + other
+
+
+def test_files_that_are_cut_short_are_refused(full: Path) -> None:
+    for cut in (file_entry(message((1, 1))[4:])[:-1], file_entry(b"\x62\x09"), file_entry(b"\x08\x80")):
+        (full / "files.img").write_bytes(MAGICS + cut)
+        with pytest.raises(AgentError):
+            wind_up(str(full))

@@ -7,20 +7,14 @@ dump with `--lazy-pages` makes them, while `criu lazy-pages` serves these from t
 from __future__ import annotations
 
 import os
-import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from .criu_messages import LENGTH, MAGIC_BYTES, message, messages, numbers
 from .faults import AgentError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_MAGIC_BYTES = 8
-_LENGTH = struct.Struct("<I")
 _PAGES_ID = 1
 _FEW_PAGES, _FLAGS, _MANY_PAGES = 2, 4, 5
 _LAZY, _PRESENT = 0x2, 0x4
-_MORE = 0x80
 _PAGE = 4096
 _CHUNK = 1 << 20
 
@@ -62,15 +56,15 @@ def _copy_file(source: str, target: str) -> None:
 def _split_process(full: str, small: str, name: str) -> tuple[str, Split]:
     with open(os.path.join(full, name), "rb") as file:
         data = file.read()
-    messages = _messages(data, name)
-    head = next(messages)
-    pages = f"pages-{_fields(head)[_PAGES_ID]}.img"
-    written = [data[:_MAGIC_BYTES], _LENGTH.pack(len(head)), head]
+    entries = messages(data, name)
+    head = next(entries)
+    pages = f"pages-{numbers(head)[_PAGES_ID]}.img"
+    written = [data[:MAGIC_BYTES], LENGTH.pack(len(head)), head]
     lazy = offset = eager = 0
     source = os.path.join(full, pages)
     with open(source, "rb") as held, open(os.path.join(small, pages), "wb") as kept:
-        for message in messages:
-            fields = _fields(message)
+        for each in entries:
+            fields = numbers(each)
             size = (fields.get(_MANY_PAGES) or fields[_FEW_PAGES]) * _PAGE
             flags = fields.get(_FLAGS, 0)
             if flags & _PRESENT and flags & _LAZY:
@@ -80,8 +74,8 @@ def _split_process(full: str, small: str, name: str) -> tuple[str, Split]:
                 _copy(held.fileno(), offset, kept.fileno(), size)
                 eager += size
             offset += size if flags & _PRESENT else 0
-            entry = _message(fields)
-            written += [_LENGTH.pack(len(entry)), entry]
+            entry = message(fields)
+            written += [LENGTH.pack(len(entry)), entry]
     if offset != os.path.getsize(source):
         raise AgentError(f"CRIU's {name} and {pages} do not fit together: this version writes another format")
     with open(os.path.join(small, name), "wb") as file:
@@ -96,49 +90,3 @@ def _copy(source: int, offset: int, target: int, size: int) -> None:
             raise AgentError("an image of CRIU's ends before it should")
         os.write(target, part)
         offset, size = offset + len(part), size - len(part)
-
-
-def _messages(data: bytes, name: str) -> Iterator[bytes]:
-    at = _MAGIC_BYTES
-    while at < len(data):
-        (length,) = _LENGTH.unpack_from(data, at)
-        at += _LENGTH.size
-        if at + length > len(data):
-            raise AgentError(f"CRIU's {name} is cut short")
-        yield data[at : at + length]
-        at += length
-
-
-def _fields(message: bytes) -> dict[int, int]:
-    """The fields of a protobuf message that has numbers only."""
-    found: dict[int, int] = {}
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        if key & 7:
-            raise AgentError("CRIU's map of pages holds what this version does not know")
-        found[key >> 3], at = _varint(message, at)
-    return found
-
-
-def _message(fields: dict[int, int]) -> bytes:
-    return b"".join(_encoded(key << 3) + _encoded(value) for key, value in fields.items())
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < _MORE:
-            return value, at
-
-
-def _encoded(value: int) -> bytes:
-    parts = bytearray()
-    while value >= _MORE:
-        parts.append(value & 0x7F | _MORE)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)

@@ -7,7 +7,18 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import cgroup, compress, control, criu, criu_images, docker_api, memory_stream, private_network, resumption
+from . import (
+    cgroup,
+    compress,
+    control,
+    criu,
+    criu_images,
+    criu_timers,
+    docker_api,
+    memory_stream,
+    private_network,
+    resumption,
+)
 from .containerd_copies import remove_copies
 from .faults import ProtocolError
 from .frames import RECORDS, REPLY, Frame, encode, write_all
@@ -124,6 +135,7 @@ class Live:
         else:
             criu.dump(container, folder, request["options"])
         images = folder.part("images")
+        criu_timers.wind_up(images)
         return {"bytes": sum(os.path.getsize(os.path.join(images, name)) for name in os.listdir(images))}
 
     def _deliver(self, request: dict[str, Any]) -> dict[str, Any]:
