@@ -64,7 +64,7 @@ name = "sync"
 
 """
 KILLS = 10
-LONGEST_S = 15.0
+LONGEST_S = 10.0
 
 
 def bench(*words: str) -> "subprocess.Popen[str]":

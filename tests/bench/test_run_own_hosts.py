@@ -120,8 +120,7 @@ def test_killed_it_knows_afterwards_what_it_had_brought(lab: Lab, hosts: tuple[N
     source, target = hosts
     lab.load(source, "nginx")
     folder, matrix = tmp_path / "results", tmp_path / "matrix.toml"
-    nginx = MATRIX.format(cache="cold", more="").replace("busybox", "nginx")
-    matrix.write_text(nginx.replace("repetitions = 1", "repetitions = 2"))
+    matrix.write_text(MATRIX.format(cache="cold", more="").replace("busybox", "nginx"))
     with begin(lab, "run", str(matrix), "--out", str(folder)) as process:
         for _ in range(3000):
             if "nginx:latest" in tags(target) or process.poll() is not None:
@@ -139,8 +138,10 @@ def test_killed_it_knows_afterwards_what_it_had_brought(lab: Lab, hosts: tuple[N
 def test_what_ones_own_hosts_are_not_made_for_is_said_before_the_first_run(
     lab: Lab, hosts: tuple[Node, Node], tmp_path: Path
 ) -> None:
-    more = '[[strategy]]\nname = "swarm-drain"\n[[image]]\nname = "big"\nof = "busybox"\nadd_mb = [1]\n'
+    more = "".join(f'[[strategy]]\nname = "{name}"\n' for name in ("swarm-drain", "rsync-volumes"))
+    more += '[[image]]\nname = "big"\nof = "busybox"\nadd_mb = [1]\n'
     done = run(lab, MATRIX.format(cache="warm", more=f"{more}[[link]]\nmbit = 10\n"), tmp_path / "results")
     assert done.returncode == 3
     said = " ".join(done.stderr.split())
-    assert all(words in said for words in ("links of hosts of one's own stay", "no swarm is made", "image big is one"))
+    told = ("links of hosts of one's own stay", "no swarm is made", "image big is one", "cannot log in to")
+    assert all(words in said for words in told), said

@@ -11,7 +11,7 @@ import pytest
 
 from tests.bench.results import a_run
 from tests.bench.synthetic import ENVIRONMENT
-from transship.bench import experiment
+from transship.bench import environment, experiment
 from transship.bench import run as bench_run
 from transship.bench.experiment import Experiment, Progress
 from transship.bench.matrix import HostsFactor, Planned
@@ -181,6 +181,13 @@ def test_a_lab_is_left_alone_as_long_as_somebody_works_in_the_folder(
     with made.folder.locked(), pytest.raises(ResultError, match="is working in"):
         bench_run.resume(made.folder.path, None, made.news.append)
     assert taken_down == []
+
+
+def test_that_the_code_has_changed_since_is_told(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    for revision, told in (("1.0", False), ("2.0", True)):
+        monkeypatch.setattr(environment, "revision", lambda revision=revision: revision)
+        made.run()
+        assert any("1.0 then, 2.0 now" in str(each) for each in made.news) is told
 
 
 def test_that_hosts_are_made_is_told(made: Made) -> None:

@@ -99,6 +99,8 @@ class Experiment:
                 )
             if Planned(run.run, run.cell, run.repetition, run.warm_up) != schedule.get(run.run):
                 raise ResultError(f"the result {run.name} is not one of this matrix", hint="remove it from the folder")
+        if others := sorted({run.setting.revision for run in runs} - {self._revision}):
+            self._tell(f"the code is not that of all runs before: {', '.join(others)} then, {self._revision} now")
         self._hopeless = {run.cell.id for run in runs if run.outcome == "impossible"}
         return {run.run for run in runs}
 
