@@ -118,6 +118,7 @@ def test_one_becomes_the_other_and_the_journal_tells(swarm: OneNode, journal: Sw
     assert done.outcome == {"adopt": "adopted", "release": "released"}[kind]
     (entry,) = journal.exchanges.history()
     assert (entry.record.id, entry.record.outcome, bool(entry.ended)) == (done.migration, done.outcome, True)
+    assert entry.happened == {"total_s": done.total_s, "outcome": done.outcome}
 
 
 @pytest.mark.parametrize("kind", ["adopt", "release"])

@@ -131,10 +131,11 @@ def node_of(host: Host, nodes: tuple[Node, ...]) -> Node:
     if node is None:
         names = ", ".join(each.name for each in nodes)
         raise PreflightError(f"{host.name} is no node of this swarm", hint=f"its nodes are {names}; --on names one")
-    if (node.state, node.availability) != ("ready", "active"):
+    if not node.takes_tasks:
+        activate = f"docker node update --availability active {node.name}"
         raise PreflightError(
             f"the node {node.name} takes no tasks: it is {node.state}, and its availability is {node.availability}",
-            hint=f"docker node update --availability active {node.name}",
+            hint=activate if node.state == "ready" else "docker node ls shows the nodes as the managers see them",
         )
     return node
 

@@ -1,7 +1,9 @@
 """What adopting a container and releasing a service share: one becomes the other on the node where it is."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +18,7 @@ from transship.errors import (
     TransshipError,
 )
 from transship.hosts.base import Docker, Host
+from transship.journal.stored import JournalError
 from transship.metrics.events import PhaseRecord, Recorder
 from transship.plan.findings import Agreement, Finding
 from transship.spec.model import ContainerSpec
@@ -174,7 +177,7 @@ class Undertaking(ABC):
     def _result(self, error: TransshipError | None = None) -> Exchanged:
         recorder = self.exchange.recorder
         outcomes: dict[int, Outcome] = {3: "refused", 4: "rolled-back", 5: "not-retired", 6: "needs-recovery"}
-        return Exchanged(
+        result = Exchanged(
             migration=self.record.id,
             kind=self.record.kind,
             name=self.record.name,
@@ -185,6 +188,10 @@ class Undertaking(ABC):
             total_s=recorder.now(),
             phases=tuple(sorted(recorder.phases, key=lambda phase: phase.start_s)),
         )
+        with suppress(JournalError):  # how it ended does not hang on whether its numbers could be kept
+            told = {"total_s": result.total_s, "outcome": result.outcome}
+            self.exchange.journal.exchanges.measured(self.record.id, json.dumps(told))
+        return result
 
 
 def by_lasting_name(docker: Docker, spec: ContainerSpec) -> ContainerSpec:
