@@ -108,8 +108,11 @@ def test_a_folder_is_for_its_owner_alone_and_gone_with_it(root: Path) -> None:
     folder = memory_folder.MemoryFolder("0badcafe", 1)
     assert Path(folder.path).stat().st_mode & 0o777 == 0o700
     Path(folder.part("images"), "pages-1.img").write_bytes(b"secret")
+    assert memory_folder.images("0badcafe") == "held"
     other = memory_folder.MemoryFolder("deadbeef", 1)  # it sweeps, and what is held stays
     assert sorted(each.name for each in root.iterdir()) == ["0badcafe", "deadbeef"]
+    memory_folder.remove_tree(folder.part("images"))
+    assert memory_folder.images("0badcafe") == "gone"
     folder.give_up()
     assert [each.name for each in root.iterdir()] == ["deadbeef"]
     other.give_up()
@@ -119,7 +122,9 @@ def test_a_folder_is_for_its_owner_alone_and_gone_with_it(root: Path) -> None:
 def test_what_a_killed_owner_left_is_swept(root: Path) -> None:
     (root / "0badcafe" / "images").mkdir(parents=True)
     (root / "0badcafe" / "images" / "pages-1.img").write_bytes(b"secret")
+    assert memory_folder.images("0badcafe") == "left"
     memory_folder.sweep()
+    assert memory_folder.images("0badcafe") == "gone"
     assert list(root.iterdir()) == []
     root.rmdir()
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from contextlib import suppress
 
 from .faults import AgentError
 
 _ROOT = "/sys/fs/cgroup"
+_DYING_S = 0.01
 
 
 def kill(container: str, pid: int) -> int:
@@ -30,6 +32,14 @@ def kill_all(container: str) -> int:
         with suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
     return len(found)
+
+
+def end_all(container: str) -> None:
+    """End all processes of a container, and return when there are none."""
+    kill_all(container)
+    while has_processes(container):
+        time.sleep(_DYING_S)
+        kill_all(container)
 
 
 def freeze(container: str) -> None:

@@ -57,19 +57,25 @@ def sweep() -> None:
             _sweep(names)
 
 
-def has_images(name: str) -> bool:
-    """Whether somebody still lives on the images in the folder of that name."""
+def images(name: str) -> str:
+    """What became of the images in the folder of that name.
+
+    `held`: somebody still lives on them. `gone`: all that was needed of them has been delivered, or they were wiped.
+    `left`: those who held them were killed, and nobody can say whether all was delivered.
+    """
     try:
         handle = os.open(path_of(name), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except FileNotFoundError:
-        return False
+        return "gone"
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        word = "left"
     except BlockingIOError:
-        return os.path.exists(os.path.join(path_of(name), "images"))
+        word = "held"
     finally:
         os.close(handle)
-    return False
+    # Looked for after the lock: whoever holds it removes them before it lets go.
+    return word if os.path.exists(os.path.join(path_of(name), "images")) else "gone"
 
 
 @contextmanager

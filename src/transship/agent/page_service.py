@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import offspring, private_network
-from .cgroup import has_processes, kill_all
+from .cgroup import end_all, has_processes
 from .criu import complaint, environment
 from .faults import AgentError
 from .memory_folder import remove_tree
@@ -27,7 +28,6 @@ _SERVE, _KEEP, _STOP = b"serv\n", b"keep\n", b"stop\n"
 """What it is told, words of the same length."""
 _REMOTE = "remote"
 _LOOK_S = 0.5
-_DYING_S = 0.01
 _ALONE_S = 60.0
 """How long pages are kept for a container that has no processes, when nobody is there to say what becomes of them."""
 
@@ -49,7 +49,7 @@ class PageService:
         self._work, self._images = folder.part("work"), folder.part("images")
         self._process = offspring.start(
             "page_service",
-            [folder.path, container, *([_REMOTE] if remote else [])],
+            [folder.path, container, str(folder.lock), *([_REMOTE] if remote else [])],
             before=private_network.UNSHARED if remote else (),
             keep=[folder.lock],
         )
@@ -71,7 +71,7 @@ class PageService:
         self._say(_KEEP)
 
     def _say(self, word: bytes) -> None:
-        with suppress(BrokenPipeError):  # it has delivered everything already
+        with suppress(BrokenPipeError, ValueError):  # it has ended already, which may have been seen
             self._process.stdin.write(word)  # type: ignore[union-attr]
             self._process.stdin.flush()  # type: ignore[union-attr]
 
@@ -97,28 +97,32 @@ class PageService:
         """End the service at once, whoever lives on it; returns what it said last."""
         self._say(_STOP)
         _, said = self._process.communicate()
+        if self._process.returncode < 0:
+            with suppress(ProcessLookupError):  # CRIU, which goes on where the service was killed
+                os.killpg(self._process.pid, signal.SIGKILL)
         return said.decode("utf-8", "replace").strip().rpartition("\n")[2]
 
 
 def run() -> None:
-    """Be the service: `FOLDER CONTAINER [remote]`."""
-    folder, container = sys.argv[1:3]
+    """Be the service: `FOLDER CONTAINER LOCK [remote]`, LOCK being the number of the file that holds the folder."""
+    folder, container, lock = sys.argv[1:4]
     if os.read(0, len(_SERVE)) != _SERVE:
         return  # it is not needed
     work = os.path.join(folder, "work")
-    words = _connection(work) if sys.argv[3:] == [_REMOTE] else []
+    words = _connection(work) if sys.argv[4:] == [_REMOTE] else []
     process = subprocess.Popen(
         ["criu", "lazy-pages", "--images-dir", os.path.join(folder, "images"), "--work-dir", work, "-o", _LOG, *words],
         env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        pass_fds=[int(lock)],  # CRIU goes on where this process is killed: the images are needed for as long
     )
     leash = threading.Thread(target=_leash, args=(process, container), daemon=True)
     leash.start()
     status = process.wait()
     if status:
-        _kill(container)
+        end_all(container)  # first: whoever waits for the images to go takes processes that are there for complete
     for part in ("images", "small"):
         remove_tree(os.path.join(folder, part))
     if status:
@@ -127,17 +131,6 @@ def run() -> None:
     leash.join()  # whoever restores works in that folder until the agent says that it is done, or ends
     remove_tree(folder)
     sys.exit(1 if status else 0)
-
-
-def _kill(container: str) -> None:
-    """End the container's processes, and return when there are none: only then may nobody find images any more.
-
-    Whoever waits for the images to go takes processes that are still there for complete.
-    """
-    kill_all(container)
-    while has_processes(container):
-        time.sleep(_DYING_S)
-        kill_all(container)
 
 
 def _connection(work: str) -> list[str]:

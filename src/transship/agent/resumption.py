@@ -46,7 +46,7 @@ def complete(docker: Docker, migration: Migration) -> None:
     """
     # Docker answers when a restore that is under way has ended.
     if docker.inspect(migration.target)["State"]["Running"]:
-        _wait_for_pages(migration.id)
+        _wait_for_pages(migration)
     # Docker learns a moment later that processes have ended, and it would be told to start them without their memory.
     running = docker.inspect(migration.target)["State"]["Running"] and cgroup.has_processes(migration.target)
     clear(docker, migration)
@@ -73,12 +73,15 @@ def clear(docker: Docker, migration: Migration) -> None:
     memory_folder.sweep()
 
 
-def _wait_for_pages(migration: str) -> None:
+def _wait_for_pages(migration: Migration) -> None:
+    """Return when all of the target's memory is there, or its processes have ended for want of it."""
     deadline = time.monotonic() + _PAGES_S
-    while memory_folder.has_images(migration):
+    while (images := memory_folder.images(migration.id)) == "held":
         if time.monotonic() > deadline:
             raise AgentError("the memory of the processes does not arrive", "ECRIU")
         time.sleep(_LOOK_S)
+    if images == "left":  # CRIU was killed, and what it had not delivered are zeros
+        cgroup.end_all(migration.target)
 
 
 def _tell_network(docker: Docker, container: str, acts: Sequence[str]) -> None:
