@@ -28,6 +28,7 @@ from .netns import ACTIONS, Namespace
 from .page_service import PageService
 from .page_source import PageSource
 from .stream import Outgoing, Pace
+from .watches import watched_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +52,7 @@ class Live:
             "criu": self._criu,
             "daemon": self._daemon,
             "footprint": self._footprint,
+            "watched": self._watched,
             "memory": self._memory,
             "enter": self._enter,
             "network": self._network,
@@ -97,6 +99,10 @@ class Live:
         """How many `bytes` of memory the processes of `container` have that are in no file, `pid` being one of them."""
         processes = cgroup.members(_id(request["container"]), request["pid"])
         return {"bytes": sum(map(_anonymous_bytes, processes)), "processes": len(processes)}
+
+    def _watched(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Which `paths` in its own filesystem the processes of `container` watch, `pid` being one of them."""
+        return {"paths": watched_paths(request["pid"], cgroup.members(_id(request["container"]), request["pid"]))}
 
     def _memory(self, request: dict[str, Any]) -> dict[str, Any]:
         """Make the `folder` for memory images, with room for `bytes`."""

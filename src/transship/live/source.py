@@ -47,7 +47,9 @@ class LiveSource:
         pid = int(found["State"]["Pid"])
         memory = int(agent.call("footprint", container=found["Id"], pid=pid)["bytes"])
         terminal = bool(found["Config"]["Tty"])
-        return cls(host, agent, found["Id"], name, pid, terminal, memory, established, _lock(agent))
+        watched = agent.call("watched", container=found["Id"], pid=pid)["paths"]
+        options = (*_lock(agent), *(f"irmap-scan-path {path}" for path in watched))
+        return cls(host, agent, found["Id"], name, pid, terminal, memory, established, options)
 
     @property
     def needed_bytes(self) -> int:
