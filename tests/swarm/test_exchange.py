@@ -147,7 +147,7 @@ def test_a_service_that_does_not_come_up_or_is_not_wanted_gives_the_container_ba
     assert as_before()
     wait_for(lambda: PROBE.answers(cluster.h2.address))
     with cluster.start(*words_of(cluster, "adopt"), "--yes") as process:
-        cluster.await_phase(process, "stop")
+        cluster.await_phase(process, "arrive")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=120)
     assert process.returncode == 4, said
