@@ -108,7 +108,7 @@ def test_the_archive_is_the_same_each_time() -> None:
     code = "import hashlib, transship.hosts.agent as a; print(hashlib.sha256(a.archive()).hexdigest())"
     digests = {subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout for _ in range(2)}
     assert len(digests) == 1
-    assert len(archive()) < 104_000
+    assert len(archive()) < 110_000
 
 
 @pytest.mark.parametrize("python", [pytest.param(each, id=each) for each in pythons()])
