@@ -243,6 +243,20 @@ def test_ctrl_c_while_it_is_claimed_leaves_no_label(scene: Scene, monkeypatch: p
     assert scene.spec == before
 
 
+def test_the_limit_of_a_move_follows_what_the_service_asks_for(scene: Scene) -> None:
+    def slow(spec: dict[str, Any]) -> dict[str, Any]:
+        container = {**spec["TaskTemplate"]["ContainerSpec"], "StopGracePeriod": 60 * 10**9}
+        update = {"Parallelism": 1, "Delay": 30 * 10**9}
+        return {**spec, "TaskTemplate": {**spec["TaskTemplate"], "ContainerSpec": container}, "UpdateConfig": update}
+
+    scene.change(lambda spec: scaled(constrained(slow(spec), ["node.role==worker"]), 1))
+    assert scene.moving()._limit_s() == 60 + 30 + 5
+    assert scene.moving(method="drain")._limit_s() == 60 + 5
+    scene.change(lambda spec: scaled(constrained(spec, ["node.hostname==h2"]), 3))
+    assert scene.moving()._limit_s() == 3 * (60 + 30 + 5)
+    assert scene.moving(fast=True)._limit_s() == 60 + 5
+
+
 def test_all_tasks_move_to_one_node(scene: Scene) -> None:
     scene.change(lambda spec: scaled(constrained(spec, []), 3))
     assert scene.nodes == ["h1-id", "h2-id", "h3-id"]
@@ -276,16 +290,19 @@ def test_constraints_of_two_moves_go_together(scene: Scene) -> None:
 def test_a_manager_without_a_leader_is_waited_for_when_it_is_told(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    update, refused = scene.swarm.update_service, [DockerDownError("the swarm does not have a leader")] * 3
+    update, refused = scene.swarm.update_service, {"claim": 2, "change": 2, "end": 2}
 
     def undecided(ref: str, version: int, spec: dict[str, Any]) -> None:
-        if refused and PIN not in spec["Labels"]:
-            raise refused.pop()
+        pinned = "node.id==h3-id" in spec["TaskTemplate"]["Placement"]["Constraints"]
+        step = "end" if PIN in spec["Labels"] else "change" if pinned else "claim"
+        if refused[step]:
+            refused[step] -= 1
+            raise DockerDownError("the swarm does not have a leader")
         update(ref, version, spec)
 
     monkeypatch.setattr(scene.swarm, "update_service", undecided)
     assert scene.move().outcome == "moved"
-    assert refused == []
+    assert not any(refused.values())
 
 
 def test_a_claim_whose_answer_was_lost_is_a_claim(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
