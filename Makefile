@@ -37,8 +37,9 @@ lint: setup      ## ruff, mypy and import-linter
 test: lint test-packages  ## every check and every test; without root those that need the lab are left out, and named
 	@tools/test
 
-faults: setup lab-packages  ## over 500 faults in moves between real hosts, and their table (root, hours; goes on where it was)
+faults: setup lab-packages  ## over 700 faults in moves between real hosts, and their tables (root, hours; goes on where it was)
 	@$(BIN)/python -m tests.faults.campaign
+	@$(BIN)/python -m tests.faults.campaign --live
 
 bench-smoke: setup lab-packages  ## every way to move, once, measured (root, under three minutes)
 	@folder=$$(mktemp -d)/smoke && $(BIN)/transship bench run smoke --out "$$folder" && echo "results: $$folder"

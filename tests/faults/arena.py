@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,12 +20,13 @@ HOSTS = (HostOptions(), HostOptions(disk="1G"))
 
 _RECORDS = "/var/lib/transship"
 _RUN = "/run/transship"
+_MEMORY = "/run/transship-live"
 _AGENT_IMAGE = "transship-agent:"
 
 
-def options(name: str) -> LabOptions:
-    """The lab of an arena."""
-    return LabOptions(name=name, hosts=HOSTS)
+def options(name: str, *, live: bool = False) -> LabOptions:
+    """The lab of an arena; `live`: of one in which memory can move."""
+    return LabOptions(name=name, hosts=tuple(replace(each, suite="sid") for each in HOSTS) if live else HOSTS)
 
 
 @dataclass
@@ -155,7 +156,7 @@ def records(node: Node) -> list[Json]:
 
 
 def leftovers(node: Node) -> list[str]:
-    """What must not be on a host when nobody is at work there: locks, drafts of records, keepers."""
+    """What must not be on a host when nobody is at work there: locks, drafts of records, memory images, keepers."""
     found = []
     for folder in (_RECORDS, f"{_RUN}/locks", _RUN):
         path = node.root / folder.lstrip("/")
@@ -163,6 +164,8 @@ def leftovers(node: Node) -> list[str]:
             found += [
                 f"{folder}/{each.name}" for each in path.iterdir() if each.suffix != ".json" and not each.is_dir()
             ]
+    images = node.root / _MEMORY.lstrip("/")
+    found += [f"{_MEMORY}/{each.name}" for each in images.iterdir()] if images.exists() else []
     return [*found, *(f"a keeper ({pid})" for pid, keeps in agents(node).items() if keeps)]
 
 
@@ -179,6 +182,18 @@ def agents(node: Node) -> dict[int, bool]:
             found[process.pid] = any("/transship/locks/" in str(each.readlink()) for each in (folder / "fd").iterdir())
         except OSError:  # it ended between two looks
             continue
+    return found
+
+
+def running_with(node: Node, words: Iterable[bytes]) -> list[int]:
+    """The processes of a host that have one of these on their command line."""
+    found = []
+    for process in node.group.processes():
+        try:
+            line = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        found += [process.pid] if any(word in line for word in words) else []
     return found
 
 

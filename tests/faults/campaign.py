@@ -1,9 +1,10 @@
 """Fault after fault, in as many processes as are asked for, each with a lab of its own; what came of them is a table.
 
-usage: python -m tests.faults.campaign [--count N] [--minutes M] [--processes P] [--results FILE] [--seed SEED]
+usage: python -m tests.faults.campaign [--live] [--count N] [--minutes M] [--processes P] [--results FILE] [--seed SEED]
 
 FILE gets a line for each fault. A run that is given a file goes on with its seed, and leaves out what it has. Besides N
-that are drawn, there is one for each boundary while nobody serves, at which the coordinator is killed.
+that are drawn (520; with --live, which is about moves with memory, 130), there is one for each boundary while nobody
+serves, at which the coordinator is killed.
 """
 
 import argparse
@@ -20,12 +21,13 @@ from random import SystemRandom
 from typing import Any
 
 from tests.faults.arena import Arena, options
-from tests.faults.fault import deaths, draw
+from tests.faults.fault import LIVE_VARIANTS, VARIANTS, deaths, draw
 from tests.faults.table import table
 from tests.faults.trial import attempt, learn
 from transship.lab import Lab
 
 LATEST = Path(".faults/results.jsonl")
+LATEST_LIVE = Path(".faults/live.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +38,21 @@ class Campaign:
     count: int
     until: float
     results: Path
+    live: bool = False
 
     def part(self, number: int, of: int) -> None:
         """Carry out every `of`-th fault that has no result yet."""
         done = {each["number"] for each in read(self.results)}
-        whole = [*deaths(self.seed), *islice(draw(self.seed), self.count)]
+        variants = tuple(LIVE_VARIANTS if self.live else VARIANTS)
+        whole = [*deaths(self.seed, variants), *islice(draw(self.seed, variants), self.count)]
         faults = [each for each in whole if each.number % of == number]
         with (
-            Lab(options(f"f{os.getpid()}")) as lab,
+            Lab(options(f"f{os.getpid()}", live=self.live)) as lab,
             tempfile.TemporaryDirectory() as folder,
             self.results.open("a", buffering=1) as results,
         ):
             arena = Arena(lab, Path(folder))
-            learn(arena)
+            learn(arena, variants)
             for fault in faults:
                 if time.monotonic() > self.until:
                     return
@@ -67,18 +71,21 @@ def read(results: Path) -> list[dict[str, Any]]:
 
 def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--count", type=int, default=520)
+    parser.add_argument("--live", action="store_true")
+    parser.add_argument("--count", type=int)
     parser.add_argument("--minutes", type=float, default=24 * 60.0)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--results", type=Path, default=LATEST)
+    parser.add_argument("--results", type=Path)
     parser.add_argument("--seed", default="")
     parser.add_argument("--part", default="", help=argparse.SUPPRESS)
     given = parser.parse_args(words)
+    given.results = given.results or (LATEST_LIVE if given.live else LATEST)
+    given.count = given.count if given.count is not None else 130 if given.live else 520
     given.results.parent.mkdir(exist_ok=True)
     before = read(given.results)
     seed = before[0]["seed"] if before else given.seed or str(SystemRandom().randrange(2**32))
     if given.part:
-        campaign = Campaign(seed, given.count, time.monotonic() + given.minutes * 60, given.results)
+        campaign = Campaign(seed, given.count, time.monotonic() + given.minutes * 60, given.results, given.live)
         campaign.part(int(given.part), given.processes)
         return 0
     argv = [sys.executable, "-m", "tests.faults.campaign", *words, "--seed", seed]

@@ -1,6 +1,6 @@
 """What is done to a move: which move, what happens to it, and when. All of it follows from a seed."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -15,12 +15,24 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "sync --freeze": {"strategy": "sync", "max_downtime_s": 60.0, "freeze": True},
 }
 
+LIVE_VARIANTS: dict[str, dict[str, Any]] = {
+    "live": {"strategy": "live"},
+    "live --post-copy": {"strategy": "live", "post_copy": True},
+}
+"""Those that need hosts of their own, with a CRIU that fits the kernel."""
+
 _BEGIN = ("connect", "observe", "plan", "claim")
 _IMAGE = ("missing-layers", "whole-image", "export", "transfer", "import")
 _SYNC = (
     *(*_BEGIN, "prepare", "prepare", *_IMAGE, "prepare", "prepare", "create", "prepare", "prepare"),
     *("round-1", "round-2", "fence"),
 )
+_LIVE = (
+    *(*_BEGIN, "prepare", "prepare", *_IMAGE, "prepare", "prepare", "create", "create", "prepare", "prepare"),
+    *("round-1", "round-2", "prepare", "fence", "freeze", "last-round", "verify", "connect", "dump", "memory", "serve"),
+    *("release", "restore", "open", "healthy", "settle", "pages", "close", "kill", "retire"),
+)
+"""Some of these run at the same time."""
 _END = ("release", "start", "healthy", "settle")
 PHASES: dict[str, tuple[str, ...]] = {
     "stop-start": (*_BEGIN, "prepare", *_IMAGE, "create", "fence", "stop", *_END, "retire"),
@@ -33,6 +45,8 @@ PHASES: dict[str, tuple[str, ...]] = {
         *(*_SYNC, "freeze", "last-round", "verify", "release", "start", "announce", "healthy", "settle"),
         *("kill", "retire"),
     ),
+    "live": _LIVE,
+    "live --post-copy": _LIVE,
 }
 """The phases of a move of the workload in its own network, where the target has no image yet."""
 
@@ -69,13 +83,16 @@ KINDS: tuple[tuple[str, str], ...] = (
 )
 """What happens, and to which side of the move."""
 
+LIVE_KINDS: tuple[tuple[str, str], ...] = (*KINDS, ("pages killed", "target"))
+"""The same for moves with memory, which somebody serves until all is there."""
+
 _DEATHS = 10_000
 """The number of the first of `deaths`."""
 
-_DECK = (*KINDS, *[("coordinator killed", "")] * 3)
+_DEATHS_MORE = (("coordinator killed", ""),) * 3
 """What is most likely comes most often."""
 
-_NEEDS = {"agent killed": "create", "keeper killed": "claim"}
+_NEEDS = {"agent killed": "create", "keeper killed": "claim", "pages killed": "serve"}
 """Before that phase there is none."""
 
 _KILLS_CONTAINERS = ("dockerd killed", "dockerd stays dead", "host rebooted", "host gone")
@@ -122,26 +139,32 @@ class Fault:
     @property
     def has_volume(self) -> bool:
         """Only some strategies move one."""
-        return self.variant.startswith("sync")
+        return self.variant.startswith(("sync", "live"))
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the processes go on, which leaves two containers."""
+        return self.variant in LIVE_VARIANTS
 
 
-def draw(seed: str) -> Iterator[Fault]:
+def draw(seed: str, variants: Collection[str] = VARIANTS) -> Iterator[Fault]:
     """Faults without end. Each kind comes once before any comes again, and each time with another strategy."""
     number, turn = 0, 0
+    deck = (*(LIVE_KINDS if set(variants) <= set(LIVE_VARIANTS) else KINDS), *_DEATHS_MORE)
     while True:
-        for place in Random(f"{seed} {turn}").sample(range(len(_DECK)), len(_DECK)):  # noqa: S311 - no secret
-            kind, side = _DECK[place]
-            variants = [each for each in VARIANTS if kind != "agent killed" or each.startswith("sync")]
-            choice = variants[(place + turn) % len(variants)]
+        for place in Random(f"{seed} {turn}").sample(range(len(deck)), len(deck)):  # noqa: S311 - no secret
+            kind, side = deck[place]
+            possible = [each for each in variants if kind != "agent killed" or each.startswith(("sync", "live"))]
+            choice = possible[(place + turn) % len(possible)]
             yield _one(Random(f"{seed} {number}"), number, choice, (kind, side))  # noqa: S311 - no secret
             number += 1
         turn += 1
 
 
-def deaths(seed: str) -> Iterator[Fault]:
+def deaths(seed: str, variants: Iterable[str] = VARIANTS) -> Iterator[Fault]:
     """The coordinator is killed at every boundary while nobody serves, before the source is handed over."""
     number = _DEATHS
-    for variant in VARIANTS:
+    for variant in variants:
         for boundary in boundaries(variant, "fence"):
             fault = _one(Random(f"{seed} {number}"), number, variant, ("coordinator killed", ""))  # noqa: S311
             yield replace(fault, boundary=boundary, image=True)
@@ -153,7 +176,8 @@ def deaths(seed: str) -> Iterator[Fault]:
 def _one(random: Random, number: int, variant: str, what: tuple[str, str]) -> Fault:
     kind, side = what
     policies = ("always",) if kind in _KILLS_CONTAINERS else _POLICIES
-    boundary = random.choice(boundaries(variant, _NEEDS.get(kind, ""))) if random.random() < 0.6 else None
+    at_boundary = random.random() < 0.6 or kind == "pages killed"
+    boundary = random.choice(boundaries(variant, _NEEDS.get(kind, ""))) if at_boundary else None
     moves_image = boundary is not None and boundary[1] in _IMAGE and variant != "export-import"
     return Fault(
         number=number,
@@ -162,7 +186,7 @@ def _one(random: Random, number: int, variant: str, what: tuple[str, str]) -> Fa
         side=side,
         boundary=boundary,
         moment=random.uniform(0.5 if kind in _NEEDS else 0.0, 0.95),
-        user=random.choice(_USERS),
+        user=random.choice(_USERS if variant in VARIANTS else ("root",)),
         policy=random.choice(policies),
         network=random.random() < 0.3 or (boundary is not None and boundary[1] == "prepare"),
         image=not moves_image and random.random() < 0.8,

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.faults.arena import Arena, agents, masters, sessions
+from tests.faults.arena import Arena, agents, masters, running_with, sessions
 from tests.faults.coordinating import Coordinator
 from tests.faults.fault import Fault
 
@@ -69,6 +69,12 @@ def _keeper_killed(arena: Arena, fault: Fault, coordinator: Coordinator) -> Blow
     return _kill([pid for pid, keeps in agents(arena.node(fault.side)).items() if keeps])
 
 
+def _pages_killed(arena: Arena, fault: Fault, coordinator: Coordinator) -> Blow:
+    """Who serves the pages, and every other time CRIU with it, which could go on without."""
+    words = [b"transship_agent.page_service", *([b"lazy-pages"] if fault.chance < 0.5 else [])]
+    return _kill(running_with(arena.node(fault.side), words))
+
+
 def _dockerd_killed(arena: Arena, fault: Fault, coordinator: Coordinator) -> Blow:
     node = arena.node(fault.side)
     node.stop_dockerd(crash=True)
@@ -128,6 +134,7 @@ _KINDS: dict[str, Callable[[Arena, Fault, Coordinator], Blow]] = {
     "killed while it undoes": _killed_while_it_undoes,
     "agent killed": _agent_killed,
     "keeper killed": _keeper_killed,
+    "pages killed": _pages_killed,
     "dockerd killed": _dockerd_killed,
     "dockerd stays dead": _dockerd_stays_dead,
     "ssh session killed": _session_killed,

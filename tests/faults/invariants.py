@@ -85,6 +85,8 @@ def discarded(found: Evidence) -> set[Line]:
     """What the target had shown to a client when it was taken back, before the point of no return."""
     if found.moved:
         return set()
+    if found.fault.is_live and found.watch.target_executed:
+        return _unaccounted(found)  # by the same writer, who went on there and was taken back
     ours = {line.split()[1] for lines in found.source_logs.values() for line in lines}
     return {(log, line) for log, line in _unaccounted(found) if line.split()[1] not in ours}
 
@@ -113,7 +115,7 @@ def _nothing_left(found: Evidence) -> Iterator[str]:
         yield f"the source has {snapshot(arena.source)['containers']}"
     now = snapshot(arena.target)
     if found.moved:
-        if now["containers"] != [f"/{workload.NAME}"]:
+        if now["containers"] != [f"/{workload.NAME}", *([f"/{workload.NAME}-sandbox"] if found.fault.is_live else [])]:
             yield f"the target has {now['containers']}"
     elif now != found.before:
         yield from (

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
-from tests.faults.fault import KINDS, VARIANTS
+from tests.faults.fault import LIVE_KINDS, LIVE_VARIANTS, VARIANTS
 
 Results = Sequence[dict[str, Any]]
 
@@ -13,9 +13,9 @@ _HEAD = ("faults", "missed", "moved", "back", "alone", "tidied", "helped", "fail
 
 def table(results: Results) -> str:
     """One row for each kind of fault, and one for each strategy; then how long a dead coordinator's source took."""
-    kinds = sorted({(each["kind"], each["side"]) for each in results}, key=KINDS.index)
+    kinds = sorted({(each["kind"], each["side"]) for each in results}, key=LIVE_KINDS.index)
     rows = [(f"{kind} ({side})" if side else kind, _of(results, kind=kind, side=side)) for kind, side in kinds]
-    rows += [(variant, _of(results, variant=variant)) for variant in VARIANTS]
+    rows += [(variant, _of(results, variant=variant)) for variant in (*VARIANTS, *LIVE_VARIANTS)]
     rows += [("**all**", results)]
     lines = [f"| | {' | '.join(_HEAD)} |", f"|---|{'---|' * len(_HEAD)}"]
     lines += [f"| {name} | {' | '.join(_cells(found))} |" for name, found in rows if found]

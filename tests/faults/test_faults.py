@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 
 from tests.faults.arena import Arena
-from tests.faults.fault import KINDS, MORE_ROUNDS, PHASES, VARIANTS, Fault, draw
+from tests.faults.fault import KINDS, LIVE_KINDS, LIVE_VARIANTS, MORE_ROUNDS, PHASES, VARIANTS, Fault, draw
 from tests.faults.trial import attempt
 
 SEED = os.environ["TRANSSHIP_SEED"]
@@ -17,6 +17,9 @@ def test_every_kind_and_every_strategy_is_drawn() -> None:
     assert {(each.kind, each.side) for each in FAULTS} == set(KINDS)
     assert {each.variant for each in FAULTS} == set(VARIANTS)
     assert tuple(islice(draw(SEED), 60)) == FAULTS
+    live = tuple(islice(draw(SEED, LIVE_VARIANTS), 60))
+    assert {(each.kind, each.side) for each in live} == set(LIVE_KINDS)
+    assert {each.variant for each in live} == set(LIVE_VARIANTS)
 
 
 @pytest.mark.lab

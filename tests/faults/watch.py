@@ -21,6 +21,8 @@ _ANSWER_S = 1.0
 _FLAGS = 6
 """Where a process's flags are in its `stat`, counted from behind its name."""
 _PF_EXITING = 0x4
+_STOPPED = frozenset("tZX")
+"""The states of a process that a tracer has stopped, or that has ended."""
 
 
 def copies(node: Node) -> dict[str, bool]:
@@ -29,7 +31,7 @@ def copies(node: Node) -> dict[str, bool]:
     for group in (folder / "docker" for folder in _unified(node)):
         for one in group.glob("*"):
             if _is_copy(one):
-                found[one.name] = "frozen 1" in _text(one / "cgroup.events")
+                found[one.name] = "frozen 1" in _text(one / "cgroup.events") or _is_held(one)
     return found
 
 
@@ -47,6 +49,15 @@ def _is_copy(group: Path) -> bool:
         _text(Path("/proc", pid, "cmdline")).endswith(f"{workload.MARK}\0") and not is_dying(pid)
         for pid in _text(group / "cgroup.procs").split()
     )
+
+
+def _is_held(group: Path) -> bool:
+    """Whether CRIU holds every process: it thaws those that it reads from, and they take no step until it lets go."""
+    return all(_state(pid) in _STOPPED for pid in _text(group / "cgroup.procs").split())
+
+
+def _state(pid: str) -> str:
+    return (_text(Path("/proc", pid, "stat")).rpartition(")")[2].split() or ["X"])[0]
 
 
 def is_dying(pid: str) -> bool:
