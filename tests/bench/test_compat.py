@@ -28,7 +28,8 @@ from transship.bench.conversations import Counted
 from transship.bench.programs import IMAGES, PROGRAMS
 from transship.bench.sealed import ResultError
 from transship.errors import UsageError
-from transship.lab.images import NAMES
+from transship.lab.images import NAMES, ImageStore
+from transship.metrics.events import Recorder
 
 VERSIONS = Versions("7.2", ("28.5.2", "28.5.2"), ("4.2.1", "4.2.1"), ("1.3.6", "1.3.6"), "6.18", "abc")
 SERVER, CHILD = Process(1, "server", "aa"), Process(7, "child", "bb")
@@ -107,6 +108,11 @@ def test_every_program_can_be_had_and_only_connections_move_with_an_address() ->
     assert not set(IMAGES) & set(NAMES)
 
 
+def test_an_image_of_packages_cannot_have_the_name_of_one_of_the_lab() -> None:
+    with pytest.raises(UsageError, match="an image redis of its own"):
+        ImageStore("", Recorder()).program_archive("redis", IMAGES["haproxy"])
+
+
 def test_programs_are_chosen_by_name_in_the_order_of_the_table() -> None:
     assert compat_run.chosen(()) == PROGRAMS
     assert [program.name for program in compat_run.chosen(["python", "nginx"])] == ["nginx", "python"]
@@ -179,3 +185,11 @@ def test_the_command_shows_what_was_tried_and_fails_for_what_could_not_be(
     shown, failed = capsys.readouterr().out.splitlines()
     assert [each["verdict"] for each in json.loads(shown)["tried"]] == ["works", "fails", "untried", "fails"]
     assert "these could not be tried: python; the first because it does not serve" in json.loads(failed)["error"]
+
+
+def test_a_result_that_was_altered_is_told_before_there_is_a_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "redis-live.json").write_text("{}")
+    assert say(monkeypatch, "bench", "compat", "--out", str(tmp_path)) == 3
+    assert "was not written by transship bench" in capsys.readouterr().err

@@ -84,7 +84,6 @@ class _Hosts:
         self._stage: Stage | None = None
 
     def __enter__(self) -> Self:
-        self._stage = self._made()
         return self
 
     def __exit__(

@@ -35,7 +35,8 @@ def compat_command(
     """Move programs of Debian while they run, and say which work, which are refused, and which fail and why.
 
     Two throwaway hosts with Debian sid are made on this machine (transship lab), and removed: that takes root. The
-    first time images are made of Debian's packages, 20 minutes in all.
+    first time images are made of Debian's packages: some minutes, and 2 GB of the lab's cache. All programs take about
+    a quarter of an hour.
 
     Examples:
       transship bench compat --only redis --only nginx
@@ -44,7 +45,7 @@ def compat_command(
     Exit codes:
       0  each was tried, whatever came of it
       2  wrong words
-      3  a result could not be stored
+      3  a result could not be stored, or was altered
       7  the lab failed, or a program could not be tried
 
     """
@@ -58,6 +59,8 @@ def compat_command(
     if as_json and as_markdown:
         raise UsageError("--json and --markdown exclude each other")
     programs = compat_run.chosen(only or ())
+    if out:
+        compat_run.kept(out)  # what cannot be read again is told before anything is tried
 
     def tell(tried: "Tried") -> None:
         if out:
