@@ -35,8 +35,8 @@ def compat_command(
     """Move programs of Debian while they run, and say which work, which are refused, and which fail and why.
 
     Two throwaway hosts with Debian sid are made on this machine (transship lab), and removed: that takes root. The
-    first time images are made of Debian's packages: some minutes, and 2 GB of the lab's cache. All programs take about
-    a quarter of an hour.
+    first time images are made of Debian's packages: some minutes, and 2 GB of the lab's cache. All programs take ten
+    to twenty minutes.
 
     Examples:
       transship bench compat --only redis --only nginx
