@@ -265,9 +265,13 @@ class _Hands:
 
     def _retire_source(self) -> None:
         host, record = self._host("source"), self.record
-        if host.docker.inspect_container(record.container_id)["State"]["Paused"]:
+        frozen = host.docker.inspect_container(record.container_id)["State"]["Paused"]
+        if frozen or record.memory:
             with start_agent(host, self._root("source")) as agent:
-                kill_frozen(host.docker, lambda: agent, record.container_id)
+                if frozen:
+                    kill_frozen(host.docker, lambda: agent, record.container_id)
+                if record.memory:
+                    agent.call("wipe", paths=[])  # the images of whoever was killed
         if record.retire == "remove":
             host.docker.remove_container(record.container_id)
             retire_lender(host.docker, record)

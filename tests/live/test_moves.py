@@ -307,9 +307,6 @@ def test_what_was_moved_is_moved_again(hosts: Hosts, address: str, tmp_path: Pat
         wait_for(lambda: runs(hosts.h2) and policy(hosts.h2) == policy(hosts.h2, "cache-sandbox") == "always", 60)
     ended = hosts.transship("--state-dir", str(tmp_path / "state"), "recover", "--yes")
     assert ended.code == 0, ended.err
-    unheard = ("--probe", "tcp:1", "--health-timeout", "1s")
-    failed = hosts.move("cache", "--strategy", "sync", "--yes", "--replace-data", *unheard, back=True)
-    assert failed.code == 4, failed.err
     wait_for(lambda: Probe("tcp", 6379).answers(address), 60)
 
     # What it was before it was moved live is exactly what it becomes again: the old copy takes over.
@@ -320,52 +317,15 @@ def test_what_was_moved_is_moved_again(hosts: Hosts, address: str, tmp_path: Pat
     assert not runs(hosts.h2, "cache-sandbox")
 
 
-def test_what_was_moved_is_settled(hosts: Hosts) -> None:
-    health = ("--health-cmd", "test ! -e /srv/broken", "--health-interval", "1s", "--health-retries", "1")
-    hosts.h1.output(["docker", "network", "create", "backend"])
-    redis = run_redis(hosts, 1, "-p", "6379:6379", "--network", "backend", "--hostname", "chest", *health)
-    before = snapshot(hosts.h2)
-    moved = hosts.move("cache", *LIVE)
-    assert moved.code == 0, moved.err
-    where = ("--host", hosts.address(hosts.h2))
-    assert hosts.transship("settle", "cache-sandbox", *where).code == 3
-
-    hosts.h2.output(["docker", "exec", "cache", "touch", "/srv/broken"])
-    failed = hosts.transship("settle", "cache", *where, "--json")
-    assert failed.code == 4, failed.err
-    assert names(hosts.h2) == {"cache", "cache-sandbox"}
-    assert policy(hosts.h2) == policy(hosts.h2, "cache-sandbox") == "always"
-    wait_for(lambda: Probe("tcp", 6379).answers(hosts.h2.address), 60)
-
-    hosts.h2.output(["docker", "exec", "cache", "rm", "/srv/broken"])
-    settled = hosts.transship("settle", "cache", *where, "--json")
-    assert settled.code == 0, settled.err
-    assert "spec" in settled.result["verified"]
-    assert names(hosts.h2) == {"cache"}
-    assert policy(hosts.h2) == "always"
-    found = hosts.h2.docker.inspect_container("cache")
-    assert (found["HostConfig"]["NetworkMode"], found["Config"]["Hostname"]) == ("backend", "chest")
-    wait_for(lambda: Probe("tcp", 6379).answers(hosts.h2.address), 60)
-    seen = hosts.h2.output(["docker", "exec", "cache", "sha256sum", "/data/file", "/srv/file"])
-    assert tuple(line.split()[0] for line in seen.splitlines()) == redis.digests
-    assert snapshot(hosts.h2)["images"] - before["images"] == {
-        each for each in snapshot(hosts.h2)["images"] if "transship-sandbox" in each
-    }
-    again = hosts.transship("settle", "cache", *where, "--json")
-    assert again.code == 3
-    assert "nothing to settle" in again.result["error"]
-    assert hosts.transship("status", "--json").result["migrations"] == []
-
-
 def names(node: Node) -> set[str]:
     """Those of all containers of a host."""
     return {name.removeprefix("/") for each in node.docker.containers(all=True) for name in each["Names"]}
 
 
-def test_what_was_moved_is_used_like_any_other_container(hosts: Hosts) -> None:
-    health = ("--health-cmd", "redis-cli ping", "--health-interval", "1s", "--health-start-interval", "1s")
+def test_what_was_moved_is_used_like_any_other_container_and_becomes_one(hosts: Hosts) -> None:
+    health = ("--health-cmd", "test ! -e /srv/broken", "--health-interval", "1s", "--health-retries", "1")
     hosts.h1.output(["docker", "network", "create", "backend"])
-    run_redis(hosts, 1, "-p", "6379:6379", "--network", "backend", "--hostname", "chest", *health)
+    redis = run_redis(hosts, 1, "-p", "6379:6379", "--network", "backend", "--hostname", "chest", *health)
     moved = hosts.move("cache", *LIVE)
     assert moved.code == 0, moved.err
     host = hosts.h2
@@ -405,6 +365,26 @@ def test_what_was_moved_is_used_like_any_other_container(hosts: Hosts) -> None:
     assert host.run(["docker", "start", "cache"]).status
     docker("start", "cache-sandbox")
     wait_for(answers, 60)
+
+    settle = ("settle", "cache", "--host", hosts.address(host), "--json")
+    assert hosts.transship("settle", "cache-sandbox", *settle[2:]).code == 3
+    docker("exec", "cache", "touch", "/srv/broken")
+    failed = hosts.transship(*settle)
+    assert failed.code == 4, failed.err
+    assert names(host) == {"cache", "cache-sandbox"}
+    assert policy(host) == policy(host, "cache-sandbox") == "always"
+    wait_for(answers, 60)
+    docker("exec", "cache", "rm", "/srv/broken")
+    settled = hosts.transship(*settle)
+    assert settled.code == 0, settled.err
+    assert "spec" in settled.result["verified"]
+    assert names(host) == {"cache"}
+    assert policy(host) == "always"
+    inspected = host.docker.inspect_container("cache")
+    assert (inspected["HostConfig"]["NetworkMode"], inspected["Config"]["Hostname"]) == ("backend", "chest")
+    wait_for(answers, 60)
+    assert redis.is_whole()
+    assert "nothing to settle" in hosts.transship(*settle).result["error"]
 
 
 def restart_docker(host: Node) -> None:
