@@ -11,7 +11,15 @@ import pytest
 from tests.swarm.conftest import wait_for
 from tests.swarm.told import service_told
 from transship.engine import Interrupts
-from transship.errors import ConflictError, DockerDownError, NeedsRecoveryError, RolledBackError, TransshipError
+from transship.errors import (
+    ConflictError,
+    DockerDownError,
+    DockerError,
+    NeedsRecoveryError,
+    PreflightError,
+    RolledBackError,
+    TransshipError,
+)
 from transship.metrics.events import Event, Recorder
 from transship.swarm import beat as beats
 from transship.swarm import settle
@@ -183,6 +191,24 @@ def test_a_drain_of_a_node_that_has_left_the_swarm_is_none(scene: Scene) -> None
     scene.move({"finish": lambda: scene.swarm.remove_node("h2-id")}, method="drain")
     assert scene.nodes == ["h3-id"]
     assert CLAIM not in scene.spec["Labels"]
+
+
+def test_a_drained_node_is_given_back_when_somebody_removes_the_service(scene: Scene) -> None:
+    scene.change(lambda spec: constrained(spec, ["node.role==worker"]))
+    error = scene.fail({"arrive": lambda: scene.swarm.remove_service(scene.service)}, method="drain")
+    assert isinstance(error, NeedsRecoveryError)
+    assert Node.read(scene.swarm.node("h2-id")).availability == "active"
+    assert scene.labels == {}
+
+
+def test_a_claim_that_swarm_refuses_touches_nothing(scene: Scene) -> None:
+    before = scene.spec
+    scene.swarm.errors = [DockerError("labels are too large")]
+    error = scene.fail()
+    assert isinstance(error, PreflightError)
+    assert "labels are too large; nothing was touched" in str(error)
+    assert scene.spec == before
+    assert scene.journal.open_services() == []
 
 
 def test_what_somebody_changes_meanwhile_stays_and_ends_the_move(scene: Scene) -> None:

@@ -1,10 +1,23 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from tests.swarm.told import record
+from tests.swarm.told import record, service_told
 from transship.codec import MalformedError
+from transship.migrations import Reach
 from transship.plan.record import Made
-from transship.swarm.record import ServiceMove, Stage, from_text, to_text
-from transship.swarm.recovery import Kind, ServiceSeen, ServiceStatus, _asking, _Manager, _withdrawn, decide
+from transship.swarm.change import edit_node
+from transship.swarm.edits import drained
+from transship.swarm.fake import FakeSwarm
+from transship.swarm.journal import SwarmJournal
+from transship.swarm.model import Node
+from transship.swarm.record import DRAINED, ServiceMove, Stage, from_text, to_text
+from transship.swarm.recovery import Kind, ServiceSeen, ServiceStatus, _asking, _Manager, _withdrawn, decide, recover
 
 
 @pytest.mark.parametrize(
@@ -66,3 +79,31 @@ def test_an_id_that_is_none_is_refused(name: str) -> None:
 def test_a_label_that_is_no_record_is_told_as_such(text: str) -> None:
     with pytest.raises(MalformedError):
         from_text(text)
+
+
+def connected(monkeypatch: pytest.MonkeyPatch, module: str, swarm: FakeSwarm) -> None:
+    """Whoever of a module connects to a manager finds this swarm, and no host."""
+
+    @contextmanager
+    def found(_reach: object) -> Iterator[Any]:
+        yield SimpleNamespace(swarm=swarm)
+
+    monkeypatch.setattr(f"{module}.connections", found)
+
+
+@pytest.mark.parametrize("gone", ["service", "label"])
+def test_a_drained_node_is_given_back_where_somebody_else_has_ended_the_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    """`docker stack deploy` puts other labels in the place of a service's."""
+    swarm = FakeSwarm({"h1": "h1-id", "h2": "h2-id", "h3": "h3-id"})
+    service = swarm.create_service(service_told()["Spec"]) if gone == "label" else "removed"
+    made = record(service=service, method="drain", pins=(), volumes=(), stage="changed")
+    edit_node(swarm, "h2-id", partial(drained, move=made.id))
+    with SwarmJournal.open(tmp_path) as journal:
+        journal.save_service(made)
+    connected(monkeypatch, "transship.swarm.recovery", swarm)
+    assert [each.would for each in recover(Reach(tmp_path))] == ["forget"]
+    node = Node.read(swarm.node("h2-id"))
+    assert (node.availability, DRAINED in node.labels) == ("active", False)
+    assert recover(Reach(tmp_path)) == []

@@ -13,6 +13,8 @@ from transship.errors import (
     EndedError,
     LockedError,
     NeedsRecoveryError,
+    NotFoundError,
+    PreflightError,
     RolledBackError,
     TransshipError,
 )
@@ -31,7 +33,7 @@ from transship.swarm.model import Service, replicas_of, seconds_of
 from transship.swarm.plan import ServicePlan, sends_image
 from transship.swarm.reason import reason_of
 from transship.swarm.record import CLAIM, ServiceMove, Stage
-from transship.swarm.settle import finish, go_back
+from transship.swarm.settle import finish, give_back_node, go_back
 from transship.swarm.timeline import Sighting, Span, gap, spans
 from transship.swarm.watch import Goal, Watch, tasks_of
 from transship.undo import PATIENCE_S, Patience
@@ -128,7 +130,9 @@ class ServiceMoving:
             self.claimed = claim(self.swarm, self.record, self.plan.seen.service, self._patience())
         except (LockedError, DockerError) as error:
             self._save(stage="ended", outcome="refused", detail=str(error))
-            raise
+            if isinstance(error, LockedError):
+                raise
+            raise PreflightError(f"{error}; nothing was touched", hint=error.hint) from error
 
     def _prepare(self, agreed: Agreement) -> None:
         if self.belongings is not None and sends_image(self.plan):
@@ -277,9 +281,10 @@ class ServiceMoving:
     def _go_back(self) -> None:
         try:
             go_back(self.swarm, self.record, self.plan.options.timeout_s)
-        except EndedError:
-            if self.record.stage != "claimed":
-                raise  # somebody has ended it, who can tell how
+        except (EndedError, NotFoundError) as error:
+            Patience()(lambda: give_back_node(self.swarm, self.record))
+            if self.record.stage != "claimed" or isinstance(error, NotFoundError):
+                raise  # somebody has ended it, or removed the service, who can tell how
 
     def _withdrawn(self) -> str:
         """Remove what was brought, and say what could not be removed."""

@@ -31,7 +31,7 @@ from transship.swarm.journal import ServiceEntry, SwarmJournal
 from transship.swarm.model import Node, Service
 from transship.swarm.reach import Connections, Reach, connections
 from transship.swarm.record import ServiceMove
-from transship.swarm.settle import finish, go_back, goal_of, is_at
+from transship.swarm.settle import finish, give_back_node, go_back, goal_of, is_at
 from transship.swarm.watch import Watch, tasks_of
 
 Kind = Literal["wait", "finish", "bring-back", "clean-up", "forget", "unreachable"]
@@ -239,6 +239,8 @@ def _carry_out(found: ServiceStatus, sought: Sought, journal: SwarmJournal, reco
         elif found.would == "bring-back":
             go_back(connected.swarm, record, _WAY_BACK_S)
             journal.save_service(replace(record, stage="restored", made=brought))
+        else:
+            give_back_node(connected.swarm, record)  # who has ended the move knows nothing of its drained node
         if brought != Made():
             withdraw(replace(record, made=brought), connected.open(record.target.address), recorder)
     kept = [name for name in record.made.volumes if name not in brought.volumes and found.would != "finish"]

@@ -28,7 +28,7 @@ def finish(swarm: Swarm, record: ServiceMove) -> None:
     Raises what made that impossible; then the service still has the move's label.
     """
     patiently = Patience()
-    patiently(lambda: _give_back_node(swarm, record))
+    patiently(lambda: give_back_node(swarm, record))
     nodes = [Node.read(each) for each in patiently(swarm.nodes)]
     where = [node for node in nodes if node.id in record.goal]
     before = _constraints_before(record)
@@ -60,7 +60,7 @@ def go_back(swarm: Swarm, record: ServiceMove, timeout_s: float) -> None:
         return
     if not patiently(lambda: _is_home(swarm, record)):
         _require_home(patiently, swarm, record)
-    patiently(lambda: _give_back_node(swarm, record))
+    patiently(lambda: give_back_node(swarm, record))
     if not patiently(lambda: _is_home(swarm, record)):
         _lead_home(patiently, swarm, record, timeout_s)
     let_go(patiently, swarm, record, lambda spec: labelled(_as_before(spec, record), CLAIM, None))
@@ -125,7 +125,8 @@ def _as_before(spec: Json, record: ServiceMove, *, placement: bool = True) -> Js
     return restored(spec, record.before, placement=placement, mode=ours)
 
 
-def _give_back_node(swarm: Swarm, record: ServiceMove) -> None:
+def give_back_node(swarm: Swarm, record: ServiceMove) -> None:
+    """Give the source node the availability that it had, if the move has it drained. It may be done twice."""
     if record.method == "drain" and is_drained_by(swarm, record):
         edit_node(swarm, record.source.node, lambda spec: available(spec, record.availability))
 
