@@ -14,7 +14,7 @@ from transship.swarm.record import CLAIM, DRAINED
 from transship.swarm.route import find_route
 from transship.swarm.seen import HostSeen, SwarmSeen
 
-ALWAYS = {"update-settings", "drain-order", "image-asked"}
+ALWAYS = {"update-settings", "drain-order", "image-asked", "volumes-unseen"}
 PLAIN = SwarmOptions()
 FIRST = SwarmOptions(start_first=True)
 DRAIN = SwarmOptions(method="drain")
@@ -24,7 +24,7 @@ HOST_PORT: dict[str, Any] = {"EndpointSpec": {"Ports": [PUBLISHED]}}
 
 
 def codes(swarm: SwarmSeen, options: SwarmOptions | None = None) -> dict[str, str]:
-    """The findings' codes and severities, without what is always said."""
+    """The findings' codes and severities, without what is always said, or always of nodes that were not looked at."""
     found = check(swarm, route(swarm), options or SwarmOptions())
     for each in found:
         assert each.message
@@ -166,7 +166,7 @@ def test_a_drain_names_every_service_that_it_touches() -> None:
     tasks.append(task("e", "h1", of="elsewhere"))
     swarm = seen(service(constraints=("node.role==worker",)), *(service(**each) for each in others), tasks=tuple(tasks))
     found = {
-        each.message.split()[0]: each.code for each in check(swarm, route(swarm), DRAIN) if each.code != "drain-order"
+        each.message.split()[0]: each.code for each in check(swarm, route(swarm), DRAIN) if each.code not in ALWAYS
     }
     assert found == {
         "everywhere": "drain-global",
@@ -206,6 +206,41 @@ def test_an_update_may_take_as_long_as_its_settings_say() -> None:
     told = service(container={"StopGracePeriod": 60 * 10**9}, UpdateConfig={"Parallelism": 2, "Delay": 30 * 10**9})
     assert told.rollout_s(5, 100.0) == 3 * (60 + 30 + 100)
     assert service(UpdateConfig={"Parallelism": 0}).rollout_s(5, 100.0) == 110
+
+
+def image_with_volume(told: Service, *others: Service) -> SwarmSeen:
+    """h2 has running containers of these services with a volume at /data, which the image asks for."""
+    mounted = {each.id: frozenset({"/data"}) for each in (told, *others)}
+    tasks = (task("t1", "h2"), *(task(each.name, "h2", of=each.name) for each in others))
+    known = host_seen(volumes={"data": {"Name": "data"}}, mounted=mounted)
+    return seen(told, *others, tasks=tasks, hosts={H2.id: known, H3.id: host_seen()})
+
+
+def test_the_volume_of_an_image_would_stay_behind_unless_the_service_names_it() -> None:
+    nameless = image_with_volume(service(constraints=("node.role==worker",)))
+    assert codes(nameless) == {"volume-nameless": "error"}
+    assert codes(nameless, DRAIN) == {"volume-nameless": "error"}
+    assert codes(nameless, FIRST)["start-first-data"] == "error"
+    named: dict[str, Any] = {"container": {"Mounts": [{"Type": "volume", "Source": "data", "Target": "/data/"}]}}
+    assert codes(image_with_volume(service(**named))) == {}
+
+
+def test_the_volumes_of_other_services_images_are_seen_where_a_drain_sends_these_away() -> None:
+    swarm = image_with_volume(service(constraints=("node.role==worker",)), service("db"))
+    assert codes(swarm, DRAIN)["drain-volume"] == "error"
+    assert "begin elsewhere without its volume at /data" in said(swarm, DRAIN, "drain-volume")
+
+
+def test_that_the_images_volumes_were_not_looked_at_is_said() -> None:
+    assert "h2 was not looked at" in said(seen(), SwarmOptions(image="pull"), "volumes-unseen")
+    assert not [each for each in check(with_hosts(), route(with_hosts()), PLAIN) if each.code == "volumes-unseen"]
+
+
+def test_a_volume_whose_name_is_a_template_is_refused_with_the_reason() -> None:
+    mount = {"Type": "volume", "Source": "data-{{.Task.Slot}}", "Target": "/data"}
+    swarm = seen(service(container={"Mounts": [mount]}), hosts={H2.id: host_seen(), H3.id: host_seen()})
+    assert codes(swarm) == {"volume-unknown": "error"}
+    assert "the name is a template" in said(swarm, PLAIN, "volume-unknown")
 
 
 def refusal(swarm: SwarmSeen, options: SwarmOptions | None = None) -> str:

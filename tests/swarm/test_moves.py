@@ -98,7 +98,7 @@ def test_ctrl_c_and_a_node_that_cannot_pull_lead_back(cluster: Cluster) -> None:
     assert (cluster.spec("web"), cluster.nodes_of("web")) == (before, ["h2"])
     assert cluster.h3.output(["docker", "image", "ls", "-q"]).split() == [], "what was brought is gone"
 
-    done = cluster.move("web", "h3", "--image", "pull")
+    done = cluster.move("web", "h3", "--image", "pull", "--yes")
     assert (done.code, "a task of web rejected on its new node" in done.err) == (4, True), done.err
     assert done.result["bytes"] == {}
     assert (cluster.spec("web"), cluster.nodes_of("web")) == (before, ["h2"])

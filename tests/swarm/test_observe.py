@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.plan.observed import FACTS
-from tests.swarm.told import service
+from tests.swarm.told import H2, service
 from transship.hosts.base import Completed
 from transship.hosts.fake import FakeHost
-from transship.swarm.observe import _has_ipvs, _volumes
+from transship.hosts.fake_images import pack
+from transship.swarm.observe import _has_ipvs, _volumes, see_host
 
 
 def where(*found: str) -> Callable[[Sequence[str], bytes], Completed]:
@@ -39,3 +40,17 @@ def test_a_volume_is_what_it_is_and_not_what_the_service_says_of_it() -> None:
     (mount,) = service(container={"Mounts": [{"Type": "volume", "Source": "data", "Target": "/d"}]}).mounts
     assert mount.stays_behind
     assert not mount.as_is(_volumes(host.docker, ["data"])["data"]).stays_behind
+
+
+def test_volumes_that_only_the_image_asks_for_are_seen() -> None:
+    host = FakeHost()
+    host.docker.daemon = {"Swarm": {"NodeID": H2.id}, "CgroupVersion": "2"}
+    host.docker.images.add([pack({})], name="db:1")
+    labels = {"com.docker.swarm.service.id": "web-id", "com.docker.swarm.task.id": "t1"}
+    mounts = [{"Type": "bind", "Source": "/srv", "Target": "/srv"}]
+    body = {"Image": "db:1", "Labels": labels, "Volumes": {"/data": {}}, "HostConfig": {"Mounts": mounts}}
+    container = host.docker.create_container("web.1.t1", body)
+    host.docker.start(container)
+    assert see_host(host, H2, service(container={"Image": "db:1"}), container).mounted == {
+        "web-id": frozenset({"/data"})
+    }

@@ -173,6 +173,18 @@ def _mounts(seen: SwarmSeen, route: Route, options: SwarmOptions) -> Iterator[Fi
             yield Finding("note", f"{mount.type}-mount", f"{mount.type} at {mount.target}: {_FOLLOWING[mount.type]}")
 
 
+def _unnamed(seen: SwarmSeen, route: Route, _options: SwarmOptions) -> Iterator[Finding]:
+    """Volumes that the image asks for, and the service does not speak of: Docker makes new ones for each container."""
+    name, source = seen.service.name, route.source
+    if source.id not in seen.hosts:
+        text = f"{source.name} was not looked at: if the image of {name} has volumes of its own, their data stays there"
+        yield Finding("warning", "volumes-unseen", text, "--image send looks; docker image inspect shows Volumes")
+    for path in seen.unnamed_on(source, seen.service):
+        text = f"the image of {name} keeps {path} in a volume without a name: its data would stay on {source.name}"
+        hint = f"docker service update --mount-add type=volume,source=NAME,target={path} gives it a name (copy first)"
+        yield Finding("error", "volume-nameless", text, hint)
+
+
 def _volume(seen: SwarmSeen, route: Route, options: SwarmOptions, mount: Mount) -> Iterator[Finding]:
     name, service = mount.source, seen.service.name
     if options.method == "drain":
@@ -192,9 +204,19 @@ def _volume(seen: SwarmSeen, route: Route, options: SwarmOptions, mount: Mount) 
         if host.facts.root_access in {None, "none"} or not host.facts.python_path:
             text = f"{node.name} has no Python, or no way to root: nobody there can copy the volume {name}"
             yield Finding("error", "no-agent", text, "transship hosts check says what is missing")
+    if name not in here.volumes:
+        why = ": the name is a template, and what it stands for is not known here" if "{{" in name else ""
+        text = f"{route.source.name} has no volume {name}, which {service} mounts{why}"
+        yield Finding("error", "volume-unknown", text, "give it a name of its own: docker service update --mount-add")
     if users := here.users.get(name):
         text = f"{', '.join(users)} on {route.source.name} uses the volume {name}, too: it would be copied half-written"
         yield Finding("error", "shared-volume", text, "stop it, or move it along")
+    yield from _volume_there(seen, route, options, name)
+
+
+def _volume_there(seen: SwarmSeen, route: Route, options: SwarmOptions, name: str) -> Iterator[Finding]:
+    """What the target has under the name of a volume that is to be copied there."""
+    there = seen.hosts[route.target.id]
     if users := there.users.get(name):
         text = f"{', '.join(users)} on {route.target.name} runs with a volume {name}"
         yield Finding("error", "volume-in-use", text, "stop it, or remove the volume there")
@@ -237,9 +259,9 @@ def _start_first(seen: SwarmSeen, route: Route, options: SwarmOptions) -> Iterat
         yield from _health(seen, route)
     if not options.start_first:
         return
-    data = [mount for mount in seen.service.mounts if mount.type in {"volume", "bind", "cluster"}]
-    if data:
-        text = f"{seen.service.name} keeps data at {data[0].target}: two tasks at once would write there"
+    data = [mount.target for mount in seen.service.mounts if mount.type in {"volume", "bind", "cluster"}]
+    if data := [*data, *seen.unnamed_on(route.source, seen.service)]:
+        text = f"{seen.service.name} keeps data at {data[0]}: two tasks at once would write there"
         yield Finding("error", "start-first-data", text, "leave --start-first away")
     else:
         text = f"for a moment two tasks of {seen.service.name} run at once"
@@ -323,7 +345,8 @@ def _touched(seen: SwarmSeen, other: Service, source: Node, *, binds: str) -> Fi
     if not candidates(seen, other, besides=source):
         text = f"{other.name} can run nowhere else: it stops until {source.name} is back"
         return Finding("warning", "drain-stops", text)
-    if data := [mount.source for mount in other.mounts if mount.stays_behind]:
+    named = [mount.source for mount in other.mounts if mount.stays_behind]
+    if data := [*named, *(f"at {path}" for path in seen.unnamed_on(source, other))]:
         text = f"{other.name} would leave {source.name}, too, and begin elsewhere without its volume {data[0]}"
         return Finding("error", "drain-volume", text, "move that first, or take --method constraint")
     folders = [mount.folder for mount in other.mounts if mount.folder]
@@ -336,6 +359,6 @@ def _touched(seen: SwarmSeen, other: Service, source: Node, *, binds: str) -> Fi
 
 
 _RULES: tuple[Callable[[SwarmSeen, Route, SwarmOptions], Iterator[Finding]], ...] = (
-    _under_way, _target_node, _pins, _spread, _room, _ports, _virtual_addresses, _mounts, _unpinned, _start_first,
-    _updates, _image, _drain,
+    _under_way, _target_node, _pins, _spread, _room, _ports, _virtual_addresses, _mounts, _unnamed, _unpinned,
+    _start_first, _updates, _image, _drain,
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from posixpath import normpath
 from typing import TypeVar
 
 from transship.errors import HostError, NotFoundError, PreflightError
@@ -15,6 +16,7 @@ from transship.swarm.model import Node, Service, Task
 from transship.swarm.seen import HostSeen, SwarmSeen
 
 _OF_A_TASK = "com.docker.swarm.task.id"
+_OF_SERVICE = "com.docker.swarm.service.id"
 
 
 def see_swarm(swarm: Swarm, manager: str, service: str, target: str) -> SwarmSeen:
@@ -129,6 +131,7 @@ def see_host(host: Host, node: Node, service: Service, container: str = "") -> H
             published=_published(listed),
             image=image,
             image_bytes=int(host.docker.inspect_image(image.id).get("Size") or 0) if image else 0,
+            mounted=_mounted(listed),
         )
 
 
@@ -154,6 +157,15 @@ def _volumes(docker: Docker, names: Sequence[str]) -> Mapping[str, Json]:
 
 def _users(listed: Sequence[Json], volume: str, *, besides: str) -> tuple[str, ...]:
     return tuple(name_of(each) for each in alive(listed, besides=besides) if volume in volumes_of(each))
+
+
+def _mounted(listed: Sequence[Json]) -> Mapping[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for each in alive(listed):
+        if service := (each.get("Labels") or {}).get(_OF_SERVICE):
+            volumes = (mount for mount in each.get("Mounts") or () if mount.get("Type") == "volume")
+            found[service] = found.get(service, frozenset()) | {normpath(mount["Destination"]) for mount in volumes}
+    return found
 
 
 def _published(listed: Sequence[Json]) -> frozenset[str]:

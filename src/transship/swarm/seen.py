@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from posixpath import normpath
 
 from transship.hosts.base import Json
 from transship.hosts.facts import Facts
@@ -17,7 +18,7 @@ class HostSeen:
     `volumes` are those of the service that it has, by name, in the API's words; `sizes` what is in them in bytes,
     `users` who else runs with them. `lacking` are the service's bind mounts whose paths are not there. `published` are
     the ports (`8080/tcp`) of containers that no service owns. `image` is the service's image there, None where it is
-    not.
+    not. `mounted`: where the running containers of services have volumes, by the service's id.
     """
 
     address: str
@@ -30,6 +31,7 @@ class HostSeen:
     published: frozenset[str]
     image: ImageRef | None
     image_bytes: int = 0
+    mounted: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,14 @@ class SwarmSeen:
             mount.as_is(there[mount.source]) if mount.named and mount.source in there else mount
             for mount in self.service.mounts
         )
+
+    def unnamed_on(self, node: Node, service: Service) -> tuple[str, ...]:
+        """Where a service's containers on a node have volumes that its own words do not name: its image asks for them.
+
+        Empty where the node was not reached.
+        """
+        there = self.hosts[node.id].mounted.get(service.id, frozenset()) if node.id in self.hosts else frozenset()
+        return tuple(sorted(there - {normpath(mount.target) for mount in service.mounts}))
 
     def volumes_on(self, node: Node) -> tuple[str, ...]:
         """The volumes whose data lies on the node's own disk."""
