@@ -18,7 +18,9 @@ from transship.errors import (
     PreflightError,
     RolledBackError,
     SourceNotRetiredError,
+    UnhealthyError,
 )
+from transship.metrics.events import Recorder
 from transship.swarm.adopt import adoption, node_of
 from transship.swarm.change import claimed_by
 from transship.swarm.exchange import Exchange, Undertaking
@@ -50,6 +52,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transship.lifecycle.SETTLE_S", 0.0)
     monkeypatch.setattr("transship.undo.PATIENCE_S", 0.2)
     monkeypatch.setattr("transship.swarm.exchange_recovery._COMING_S", 0.1)
+    monkeypatch.setattr("transship.swarm.exchange_recovery.SETTLE_S", 0.0)
 
 
 def plain(swarm: OneNode) -> str:
@@ -163,7 +166,7 @@ def recovered(swarm: OneNode, journal: SwarmJournal, look_: Any) -> list[str]:
     for entry in journal.exchanges.open():
         asked: Any = Mortal(swarm, [0], -1, look_)
         found = decide(entry.record, look(entry.record, asked, lambda: swarm.host))
-        carry_out(found, asked, swarm.host)
+        found = carry_out(found, asked, swarm.host, Recorder())
         journal.exchanges.save(replace(entry.record, stage="ended", outcome=found.would))
         done.append(found.would)
     return done
@@ -327,6 +330,55 @@ def test_a_service_that_cannot_be_removed_is_not_retired(
     assert swarm.copies() == ["web"]
     assert recovered(swarm, journal, lambda: None) == ["finish"]
     assert is_done(swarm, "release")
+
+
+@pytest.mark.parametrize(
+    ("state", "restarts", "would"),
+    [
+        ({"Health": {"Status": "healthy"}}, 0, "finish"),
+        ({"Health": {"Status": "starting"}}, 0, "bring-back"),
+        ({}, 3, "bring-back"),
+    ],
+)
+def test_recover_removes_a_released_service_only_where_its_container_is_proven(
+    swarm: OneNode,
+    journal: SwarmJournal,
+    monkeypatch: pytest.MonkeyPatch,
+    state: dict[str, Any],
+    restarts: int,
+    would: str,
+) -> None:
+    served(swarm)
+    undertaking = begin("release", exchange(swarm, journal))
+    undertaking.save()
+    undertaking._run()
+    inspect = swarm.docker.inspect_container
+
+    def seen(ref: str) -> dict[str, Any]:
+        told = inspect(ref)
+        return {**told, "State": {**told["State"], **state}, "RestartCount": restarts}
+
+    monkeypatch.setattr("transship.swarm.exchange_ends._HEALTH_S", 0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(swarm.docker, "inspect_container", seen)
+        assert recovered(swarm, journal, lambda: None) == [would]
+    assert is_done(swarm, "release") if would == "finish" else as_it_was(swarm, "release")
+
+
+def test_recover_keeps_an_adopted_service_only_where_its_task_stays(
+    swarm: OneNode, journal: SwarmJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain(swarm)
+    undertaking = begin("adopt", exchange(swarm, journal))
+    undertaking.save()
+    undertaking._run()
+
+    def falls(_watch: object, _goal: object, _seconds: float) -> None:
+        raise UnhealthyError("it did not stay up")
+
+    monkeypatch.setattr("transship.swarm.watch.Watch.stay", falls)
+    assert recovered(swarm, journal, lambda: None) == ["bring-back"]
+    assert as_it_was(swarm, "adopt")
 
 
 def test_what_cannot_be_taken_back_says_what_to_type(

@@ -40,7 +40,7 @@ _EXCHANGE_WOULD = {
         "unreachable": "transship recover tries again when manager and node can be reached",
     },
     "release": {
-        "finish": "transship recover removes the service, which has no tasks",
+        "finish": "transship recover removes the service, which has no tasks, once the container is proven healthy",
         "bring-back": "transship recover removes the container and has the service run again",
         "unreachable": "transship recover tries again when manager and node can be reached",
     },

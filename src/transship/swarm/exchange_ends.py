@@ -6,12 +6,15 @@ from contextlib import suppress
 
 from transship.errors import EndedError, NotFoundError, UnhealthyError
 from transship.hosts.base import Host, Json
+from transship.lifecycle import ProveHealthy
+from transship.metrics.events import Recorder
 from transship.observe.listed import alive
+from transship.observe.source import read_spec
 from transship.swarm.base import Swarm
 from transship.swarm.change import edit_service, holder, let_go
 from transship.swarm.constraints import with_pins
 from transship.swarm.edits import constrained, labelled, restored, scaled
-from transship.swarm.exchange import TIMEOUT_S
+from transship.swarm.exchange import TIMEOUT_S, begins_s
 from transship.swarm.exchange_record import ExchangeRecord, as_move
 from transship.swarm.model import Node, Service
 from transship.swarm.record import CLAIM
@@ -20,6 +23,7 @@ from transship.swarm.watch import Goal, Watch
 from transship.undo import Patience
 
 _POLL_S = 0.05
+_HEALTH_S = 60.0
 
 
 def service_of(swarm: Swarm, record: ExchangeRecord) -> Service | None:
@@ -44,6 +48,16 @@ def give_back_container(swarm: Swarm, host: Host, record: ExchangeRecord) -> Non
         patiently(lambda: await_end(host, made, record.grace_s))
     if record.stage != "begun":
         patiently(lambda: _restore(host, record))
+
+
+def prove_container(host: Host, record: ExchangeRecord, recorder: Recorder) -> None:
+    """Wait until a released container is healthy and has stayed up for a moment, without having been restarted.
+
+    Raises `UnhealthyError`, and `NotFoundError` where it is gone.
+    """
+    docker, container = host.docker, record.container or record.aside
+    begins = begins_s(read_spec(docker, docker.inspect_container(container)))
+    ProveHealthy(None, _HEALTH_S + begins).prove(host, container, recorder)
 
 
 def drop_service(swarm: Swarm, record: ExchangeRecord) -> None:

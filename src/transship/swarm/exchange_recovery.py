@@ -21,6 +21,7 @@ from transship.errors import (
     UsageError,
 )
 from transship.hosts.base import Docker, Host
+from transship.lifecycle import SETTLE_S
 from transship.metrics.events import Listener, Recorder
 from transship.migrations import Reach as Sought
 from transship.migrations import interruptible
@@ -31,6 +32,7 @@ from transship.swarm.exchange_ends import (
     give_back_container,
     give_back_service,
     keep_service,
+    prove_container,
     service_of,
 )
 from transship.swarm.exchange_record import ExchangeRecord
@@ -61,9 +63,11 @@ class ExchangeStatus:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeSeen:
-    """What is there. `service`: `theirs` is one that has the label no more. `runs`: its task runs on the node.
+    """What is there. `service`: `theirs` is one that has the label no more. `runs`: its task runs on the node, and
+    stays.
 
-    A container that restarts again and again, or that its health check finds unhealthy, counts as stopped.
+    A container that waits for its next restart, or that its health check finds unhealthy, counts as stopped. One that
+    runs is proven before it is relied upon.
     """
 
     service: Literal["absent", "ours", "theirs"]
@@ -141,7 +145,7 @@ def recover(
             try:
                 _refuse(found, agreed, only_back=only_back)
                 with journal.at_work(record.id), recorder.phase(found.would, found.why):
-                    _carry_out(found, sought)
+                    found = _carry_out(found, sought, recorder)
                     outcome = _OUTCOMES.get((record.kind, found.would), "ended-by-others")
                     journal.exchanges.save(replace(record, stage="ended", outcome=outcome, detail=found.why))
                 done.append(found)
@@ -194,7 +198,9 @@ def _is_there(swarm: Swarm, record: ExchangeRecord) -> bool:
 def _runs(swarm: Swarm, service: Service, record: ExchangeRecord) -> bool:
     try:
         goal = Goal(1, frozenset({record.node.node}))
-        Watch(swarm, service.id, ()).arrive(goal, 0.0 if record.stage != "changed" else _COMING_S)
+        watch, changed = Watch(swarm, service.id, ()), record.stage == "changed"
+        watch.arrive(goal, _COMING_S if changed else 0.0)
+        watch.stay(goal, SETTLE_S if changed else 0.0)
     except UnhealthyError:
         return False
     return True
@@ -231,16 +237,24 @@ def _refuse(found: ExchangeStatus, agreed: Callable[[ExchangeStatus], bool], *, 
 _NOUN = {"adopt": "adoption", "release": "release"}
 
 
-def _carry_out(found: ExchangeStatus, sought: Sought) -> None:
+def _carry_out(found: ExchangeStatus, sought: Sought, recorder: Recorder) -> ExchangeStatus:
     if found.would == "forget":
-        return
+        return found
     with _connected(found.record, sought) as connected:
-        carry_out(found, connected.swarm, _host(found.record, connected))
+        return carry_out(found, connected.swarm, _host(found.record, connected), recorder)
 
 
-def carry_out(found: ExchangeStatus, swarm: Swarm, host: Host) -> None:
-    """Do what was decided. Raises what made it impossible; then it may be tried again."""
+def carry_out(found: ExchangeStatus, swarm: Swarm, host: Host, recorder: Recorder) -> ExchangeStatus:
+    """Do what was decided, and return what was done: a container that does not prove itself gives the service back.
+
+    Raises what made it impossible; then it may be tried again.
+    """
     record = found.record
+    if (found.would, record.kind) == ("finish", "release"):  # the service goes for good: a glance is not enough
+        try:
+            prove_container(host, record, recorder)
+        except (NotFoundError, UnhealthyError) as error:
+            found = replace(found, would="bring-back", why=str(error))
     match found.would, record.kind:
         case "finish", "adopt":
             keep_service(swarm, record)
@@ -250,6 +264,7 @@ def carry_out(found: ExchangeStatus, swarm: Swarm, host: Host) -> None:
             give_back_container(swarm, host, record)
         case "bring-back", "release":
             give_back_service(swarm, host, record)
+    return found
 
 
 @contextmanager

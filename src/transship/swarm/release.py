@@ -7,22 +7,19 @@ from typing import ClassVar
 
 from transship.errors import NotFoundError, PreflightError, SourceNotRetiredError
 from transship.hosts.base import Docker
-from transship.lifecycle import ProveHealthy
 from transship.observe.source import api_version, read_spec
 from transship.spec.model import ContainerSpec
 from transship.spec.render import connections, create_body
 from transship.strategies.record import coordinator
 from transship.swarm.change import edit_service, mark
 from transship.swarm.edits import before, scaled
-from transship.swarm.exchange import TIMEOUT_S, Exchange, Outcome, Undertaking, begins_s, by_lasting_name
-from transship.swarm.exchange_ends import await_end, drop_service, give_back_service
+from transship.swarm.exchange import TIMEOUT_S, Exchange, Outcome, Undertaking, by_lasting_name
+from transship.swarm.exchange_ends import await_end, drop_service, give_back_service, prove_container
 from transship.swarm.exchange_record import ExchangeRecord, as_move, to_label
 from transship.swarm.model import Service, Task
 from transship.swarm.record import CLAIM, Place
 from transship.swarm.translate_back import as_container, not_kept
 from transship.swarm.watch import Goal, Watch
-
-_HEALTH_S = 60.0
 
 
 def releasable(service: Service, tasks: tuple[Task, ...]) -> Task:
@@ -103,7 +100,7 @@ class Release(Undertaking):
         with recorder.phase("start"):
             self.save(stage="changed")
             docker.start(self.record.container)
-        ProveHealthy(None, _HEALTH_S + begins_s(self.spec)).prove(self.exchange.host, self.record.container, recorder)
+        prove_container(self.exchange.host, self.record, recorder)
 
     def finish(self) -> None:
         try:
