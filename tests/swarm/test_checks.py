@@ -71,6 +71,7 @@ NFS = {"DriverConfig": {"Name": "local", "Options": {"type": "nfs"}}}
 ARM = {"Placement": {"Platforms": [{"Architecture": "arm64", "OS": "linux"}]}}
 LARGE = {"Resources": {"Reservations": {"MemoryBytes": 1 << 31}}}
 INGRESS: dict[str, Any] = {"EndpointSpec": {"Ports": [{"PublishedPort": 80, "TargetPort": 80}]}}
+IN_STACK = {"com.docker.stack.namespace": "shop"}
 STUCK = {"volume-stays": "error", "drain-anywhere": "error"}
 
 CASES: list[tuple[Callable[[], SwarmSeen], SwarmOptions, dict[str, str]]] = [
@@ -86,6 +87,11 @@ CASES: list[tuple[Callable[[], SwarmSeen], SwarmOptions, dict[str, str]]] = [
     (lambda: seen(service(**HOST_PORT), hosts={H3.id: host_seen(published=frozenset({"80/tcp"}))}),
      PLAIN, {"port-taken": "error"}),
     (lambda: seen(service(**INGRESS), hosts={H3.id: host_seen(ipvs=False)}), PLAIN, {"no-ipvs": "warning"}),
+    (lambda: seen(service(Labels=IN_STACK)), PLAIN, {"stack": "note"}),
+    (lambda: seen(service(Labels=IN_STACK)), SwarmOptions(unpin=True), {}),
+    (lambda: replace(with_hosts(), service=service(Labels=IN_STACK, **VOLUME)), PLAIN, {"stack": "warning"}),
+    (seen, SwarmOptions(limit_rate=5.0), {"options-unused": "note"}),
+    (with_hosts, SwarmOptions(replace_data=True, verify="full", max_downtime_s=2.0, limit_rate=5.0), {}),
     (seen, SwarmOptions(image="pull"), {"image-pulled": "note"}),
     (lambda: seen(hosts={H2.id: host_seen(image=SPEC.image),
                          H3.id: host_seen(image=replace(SPEC.image, diff_ids=("sha256:b",)))}),
@@ -234,6 +240,12 @@ def test_the_volumes_of_other_services_images_are_seen_where_a_drain_sends_these
 def test_that_the_images_volumes_were_not_looked_at_is_said() -> None:
     assert "h2 was not looked at" in said(seen(), SwarmOptions(image="pull"), "volumes-unseen")
     assert not [each for each in check(with_hosts(), route(with_hosts()), PLAIN) if each.code == "volumes-unseen"]
+
+
+def test_options_for_data_that_is_not_there_are_named() -> None:
+    unused = SwarmOptions(replace_data=True, verify="full", max_downtime_s=2.0, limit_rate=5.0)
+    words = said(seen(), unused, "options-unused")
+    assert "--replace-data, --verify, --max-downtime, --limit-rate change nothing" in words
 
 
 def test_a_volume_whose_name_is_a_template_is_refused_with_the_reason() -> None:
