@@ -50,7 +50,7 @@ def test_an_image_is_named_so_that_no_task_gets_another_one(
     """A node pulls a name without a digest anew for each task."""
     spec = _by_digest(replace(SPEC, image=replace(SPEC.image, reference=reference, digests=digests)))
     assert spec.image.reference == named
-    assert bool(_notes(spec)) is ("@" not in named)
+    assert bool(list(_notes(spec))) is ("@" not in named)
 
 
 def test_a_name_that_means_another_image_by_now_is_not_used() -> None:
@@ -62,7 +62,7 @@ def test_a_name_that_means_another_image_by_now_is_not_used() -> None:
     for reference in ("web:1", "gone:1"):
         found = by_lasting_name(host.docker, replace(spec, image=replace(spec.image, reference=reference)))
         assert found.image.reference == id_
-        assert _notes(found) == []
+        assert list(_notes(found)) == []
 
 
 def test_a_health_check_may_take_its_time_to_begin() -> None:

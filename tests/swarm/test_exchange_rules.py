@@ -21,6 +21,7 @@ from transship.errors import (
     UnhealthyError,
 )
 from transship.metrics.events import Recorder
+from transship.plan.findings import Finding
 from transship.swarm.adopt import adoption, node_of
 from transship.swarm.change import claimed_by
 from transship.swarm.exchange import Exchange, Undertaking
@@ -292,6 +293,25 @@ def test_what_swarm_leaves_out_is_asked_about_before_anything_is_stopped(
     assert asked == ["its ContainerSpec.Env is not kept"]
     assert as_it_was(swarm, "adopt")
     assert "stop" not in swarm.docker.calls
+
+
+def test_a_container_of_docker_compose_is_asked_about(swarm: OneNode, journal: SwarmJournal) -> None:
+    """`docker compose up` starts the stopped one again."""
+    labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}
+    swarm.docker.start(swarm.docker.create_container("web", {"Image": "web:1", "Labels": labels}))
+    asked: list[Finding] = []
+
+    def agreed(findings: Any) -> bool:
+        asked.extend(findings)
+        return False
+
+    with pytest.raises(PreflightError, match="nobody agreed"):
+        begin("adopt", exchange(swarm, journal, agreed))
+    (warned,) = [each for each in asked if each.code == "compose"]
+    assert warned.severity == "warning"
+    assert "Compose project shop" in warned.message
+    (told,) = [each for each in asked if each.code == "not-kept"]
+    assert "com.docker.compose." in told.message
 
 
 def test_a_container_that_somebody_stops_meanwhile_is_left_alone(swarm: OneNode, journal: SwarmJournal) -> None:

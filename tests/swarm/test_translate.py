@@ -155,6 +155,13 @@ def test_what_swarm_has_a_word_for_is_kept() -> None:
     assert not_kept(made, DAEMON) == ()
 
 
+def test_docker_compose_does_not_find_its_container_in_the_task() -> None:
+    """`docker compose down` removes what has its labels."""
+    made = spec({"Labels": {"mine": "1", "com.docker.compose.project": "shop", "com.docker.compose.service": "web"}})
+    assert template(made)["ContainerSpec"]["Labels"] == {"mine": "1"}
+    assert not_kept(made, DAEMON) == ("that it belongs to Docker Compose (its labels com.docker.compose.*)",)
+
+
 def test_what_it_has_no_word_for_is_told_without_its_value() -> None:
     private = NetworkSpec("backend", "bridge")
     made = spec(

@@ -1,4 +1,5 @@
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +19,7 @@ from transship.swarm.exchange_ends import give_back_container, keep_service
 from transship.swarm.exchange_record import ExchangeRecord, as_move, to_label
 from transship.swarm.model import Node, Service
 from transship.swarm.record import CLAIM, Place
-from transship.swarm.translate import dropped, not_kept, service_spec
+from transship.swarm.translate import COMPOSE, dropped, not_kept, service_spec
 from transship.swarm.translate_back import OF_SWARM
 from transship.swarm.watch import Goal, Watch
 
@@ -176,12 +177,21 @@ def _repository(name: str) -> str:
     return (head if colon and "/" not in tag else name).removeprefix("docker.io/").removeprefix("library/")
 
 
-def _notes(spec: ContainerSpec) -> list[Finding]:
+def _notes(spec: ContainerSpec) -> Iterator[Finding]:
     reference = spec.image.reference
-    if "@" in reference or reference == spec.image.id:
-        return []
-    text = f"{reference} has no digest here: where a registry has an image of this name, the service's tasks get that"
-    return [Finding("note", "no-digest", text)]
+    if "@" not in reference and reference != spec.image.id:
+        text = f"{reference} has no digest here: where a registry has an image of this name, the service's tasks get it"
+        yield Finding("note", "no-digest", text)
+    project = spec.config.get("Labels", {}).get(f"{COMPOSE}project")
+    if project:
+        yield Finding(
+            "warning",
+            "compose",
+            f"the stopped container stays one of the Compose project {project}: docker compose up would start it "
+            "again beside the service, on the same volumes",
+            f"take {spec.name} out of the project's files first; when the service has proven itself, remove the "
+            "stopped container",
+        )
 
 
 def _written(host: Host, container: str, spec: ContainerSpec) -> list[str]:

@@ -63,8 +63,7 @@ class ExchangeStatus:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeSeen:
-    """What is there. `service`: `theirs` is one that has the label no more. `runs`: its task runs on the node, and
-    stays.
+    """What is there. `service`: `theirs` is one that has the label no more. `runs`: its task stays up on the node.
 
     A container that waits for its next restart, or that its health check finds unhealthy, counts as stopped. One that
     runs is proven before it is relied upon.

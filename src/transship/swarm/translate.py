@@ -51,6 +51,9 @@ WITHOUT_MEANING: Mapping[str, str] = {
 }
 """Fields that mean nothing for a service, and why."""
 
+COMPOSE = "com.docker.compose."
+"""How the labels begin by which Docker Compose knows its containers, to start and to remove them."""
+
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - it is compared with what was asked for
 _NO_EFFECT = frozenset({"copy", "consistent", "cached", "delegated"})
 """Words of a mount that say what is so anyway on Linux."""
@@ -60,9 +63,11 @@ _SHM_BYTES = 64 << 20
 def service_spec(spec: ContainerSpec, name: str, node: str) -> dict[str, Any]:
     """The service with one task on `node` (its id) that is what the container is, as far as Swarm has words for it."""
     said = {_CONFIG[key]: value for key, value in spec.config.items() if key in _CONFIG}
+    labels = {key: value for key, value in said.get("Labels", {}).items() if not key.startswith(COMPOSE)}
     container = {
         "Image": spec.image.reference,
         **said,
+        **({"Labels": labels} if "Labels" in said else {}),
         **({"Env": [_literal(each) for each in said["Env"]]} if "Env" in said else {}),
         **({"Hostname": _literal(said["Hostname"])} if "Hostname" in said else {}),
         **{_HOST_CONFIG[key]: value for key, value in spec.host_config.items() if key in _HOST_CONFIG},
@@ -109,6 +114,8 @@ def not_kept(spec: ContainerSpec, daemon: Json) -> tuple[str, ...]:
     for path, options in (spec.host_config.get("Tmpfs") or {}).items():
         lost += [f"the option {word.partition('=')[0]} of its tmpfs {path}" for word in _tmpfs_options(options)[1]]
     lost += [each for item in spec.networks for each in _lost_of_network(spec, item)]
+    if any(key.startswith(COMPOSE) for key in spec.config.get("Labels", {})):
+        lost.append(f"that it belongs to Docker Compose (its labels {COMPOSE}*)")
     if spec.network_mode.startswith("container:"):
         lost.append("the network of another container")
     if spec.network_mode == "none":
