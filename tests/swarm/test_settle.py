@@ -12,7 +12,7 @@ from transship.swarm import watch as watching
 from transship.swarm.change import claim, claimed_by, edit_node, edit_service, is_drained_by
 from transship.swarm.edits import before, constrained, drained, hurried, labelled, scaled
 from transship.swarm.fake import FakeSwarm
-from transship.swarm.model import Node, Service
+from transship.swarm.model import Node, Service, replicas_of
 from transship.swarm.pins import Pins
 from transship.swarm.record import CLAIM, DRAINED, PIN, ServiceMove
 from transship.swarm.settle import finish, go_back, is_at
@@ -107,6 +107,43 @@ def test_a_service_is_led_back_from_anywhere(swarm: FakeSwarm, stage: str) -> No
     assert is_at(swarm, made, HOME)
     with pytest.raises(EndedError):
         go_back(swarm, made, 5.0)
+
+
+def test_the_way_back_never_runs_two_copies_of_a_service_with_data(
+    swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the order of its updates is: a task that is slow to end is waited for before another one begins."""
+    made, told = begun(swarm, stage="changed")
+    moved(swarm, made)
+    slow = next(task for task in swarm._tasks if task["NodeID"] == "h3-id")
+    update, ask, asked, begins = swarm.update_service, swarm.tasks, [], []
+
+    def slowly(ref: str, version: int, spec: dict[str, Any]) -> None:
+        begins.append((replicas_of(spec), slow["Status"]["State"]))
+        update(ref, version, spec)
+        if len(begins) == 1:
+            slow["Status"]["State"] = "running"
+
+    def tasks(service: str = "") -> list[dict[str, Any]]:
+        asked.append(len(begins))
+        if asked.count(1) == 3:
+            slow["Status"]["State"] = "shutdown"
+        return ask(service)
+
+    monkeypatch.setattr(swarm, "update_service", slowly)
+    monkeypatch.setattr(swarm, "tasks", tasks)
+    go_back(swarm, made, 60.0)
+    assert begins == [(0, "running"), (1, "shutdown"), (1, "shutdown")]
+    assert swarm.service(made.service)["Spec"] == told
+
+
+def test_a_target_that_is_lost_keeps_no_service_with_data_from_the_way_back(swarm: FakeSwarm) -> None:
+    made, told = begun(swarm, stage="changed")
+    moved(swarm, made)
+    swarm.lose("h3-id")
+    go_back(swarm, made, 60.0)
+    assert swarm.service(made.service)["Spec"] == told
+    assert is_at(swarm, made, HOME)
 
 
 def test_a_drained_node_is_given_back_at_either_end(swarm: FakeSwarm) -> None:

@@ -3,13 +3,14 @@
 import threading
 import time
 from collections.abc import Iterable
+from functools import partial
 
 from transship.errors import NeedsRecoveryError
 from transship.hosts.base import Json
 from transship.swarm.base import Swarm
 from transship.swarm.change import edit_node, edit_service, is_drained_by, let_go
 from transship.swarm.constraints import with_pins
-from transship.swarm.edits import available, constrained, labelled, restored
+from transship.swarm.edits import available, constrained, labelled, restored, scaled
 from transship.swarm.model import Node, Service, replicas_of
 from transship.swarm.pins import Pins
 from transship.swarm.record import CLAIM, PIN, ServiceMove
@@ -80,14 +81,29 @@ def is_at(swarm: Swarm, record: ServiceMove, goal: Goal) -> bool:
 def _lead_home(patiently: Patience, swarm: Swarm, record: ServiceMove, timeout_s: float) -> None:
     nodes = [Node.read(each) for each in patiently(swarm.nodes)]
     pins = with_pins(_constraints_before(record), [node for node in nodes if node.id in record.home], nodes)
+    count = patiently(lambda: goal_of(swarm, record, record.home)).count
+    if record.volumes:
+        _halt(patiently, swarm, record, timeout_s)
     known = patiently(lambda: tasks_of(swarm, record.service))
 
     def homewards(spec: Json) -> Json:
-        return constrained(_as_before(spec, record, placement=False), pins)
+        new = constrained(_as_before(spec, record, placement=False), pins)
+        return new if replicas_of(spec) else scaled(new, count)
 
     service = patiently(lambda: edit_service(swarm, record, homewards))
     goal = Goal(service.replicas, frozenset(record.home))
     Watch(swarm, record.service, known).arrive(goal, service.rollout_s(service.replicas, timeout_s), patient=True)
+
+
+def _halt(patiently: Patience, swarm: Swarm, record: ServiceMove, timeout_s: float) -> None:
+    """Have none of it run: an update of the service's own may start first, and then two would run with its data.
+
+    What may still run on a node that is lost is not waited for.
+    """
+    known = patiently(lambda: tasks_of(swarm, record.service))
+    service = patiently(lambda: edit_service(swarm, record, partial(scaled, replicas=0)))
+    nobody = Goal(0, frozenset(), despite_lost=True)
+    Watch(swarm, record.service, known).arrive(nobody, service.grace_s + timeout_s, patient=True)
 
 
 def _require_home(patiently: Patience, swarm: Swarm, record: ServiceMove) -> None:

@@ -23,11 +23,12 @@ class Goal:
     """`count` tasks run on these nodes, and none elsewhere.
 
     A task that shall end counts no more when its node is lost: nobody will ever tell that it has. But where none at all
-    shall run it counts, as it may still be writing.
+    shall run it counts, as it may still be writing; unless `despite_lost`.
     """
 
     count: int
     nodes: frozenset[str]
+    despite_lost: bool = False
 
 
 @dataclass
@@ -143,7 +144,7 @@ class Watch:
         if len(wanted) != goal.count or not all(task.running and task.node in goal.nodes for task in wanted):
             return False
         ending = {task.node for task in alive if not task.wanted}
-        return not ending or (goal.count > 0 and not ending & self._within_reach())
+        return not ending or ((goal.count > 0 or goal.despite_lost) and not ending & self._within_reach())
 
     def _knows_nodes(self) -> bool:
         """Not for a while after an election: the new leader has not heard of its nodes yet, and gives them no tasks."""
