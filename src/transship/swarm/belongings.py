@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transship.creation import CreateVolume
 from transship.errors import CommandError, DockerError, NotFoundError, TransferError, TransshipError
@@ -207,6 +207,18 @@ def withdraw(record: ServiceMove, target: Host, recorder: Recorder) -> None:
     remove_image(target.docker, recorder, record.made)
     for volume in record.made.volumes:
         remove_volume(target, as_container(record), volume)
+
+
+def removable(record: ServiceMove) -> Made:
+    """What may be removed from the target where the service runs at home: no data in which it may have written there."""
+    return replace(record.made, volumes={}) if record.stage == "changed" else record.made
+
+
+def staying(record: ServiceMove) -> str:
+    """For a person: the volumes that were brought, and of which `removable` removes none. Empty where there are none."""
+    names = sorted(record.made.volumes.keys() - removable(record).volumes.keys())
+    volumes = f"the volume{'s' if len(names) > 1 else ''} {', '.join(names)} on {record.target.name}"
+    return f"{volumes}, in which it may have written there, stay{'' if len(names) > 1 else 's'}" if names else ""
 
 
 def as_container(record: ServiceMove) -> Record:
