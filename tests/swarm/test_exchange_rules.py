@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.swarm.one_node import NODE, Killed, Mortal, OneNode, exchange
+from tests.swarm.test_recovery_rules import connected
 from tests.swarm.told import record
 from transship.errors import (
     ConflictError,
@@ -21,12 +22,13 @@ from transship.errors import (
     UnhealthyError,
 )
 from transship.metrics.events import Recorder
+from transship.migrations import Reach
 from transship.plan.findings import Finding
 from transship.swarm.adopt import adoption, node_of
 from transship.swarm.change import claimed_by
 from transship.swarm.exchange import Exchange, Undertaking
-from transship.swarm.exchange_record import ExchangeRecord, from_text, to_text
-from transship.swarm.exchange_recovery import ExchangeSeen, carry_out, decide, look
+from transship.swarm.exchange_record import ExchangeRecord, by_hand, from_label, from_text, to_text
+from transship.swarm.exchange_recovery import ExchangeSeen, carry_out, decide, look, recover, status
 from transship.swarm.journal import SwarmJournal
 from transship.swarm.model import Node, Service, Task
 from transship.swarm.record import CLAIM
@@ -436,7 +438,8 @@ def test_a_service_that_a_move_or_release_has_is_not_released(swarm: OneNode, jo
     claimed = Service.read(swarm.services()[0])
     assert claimed_by(claimed) is None, "another machine must not take it for a move"
     label = json.loads(claimed.labels[CLAIM])
-    assert label == {"format": 1, "kind": "release", "id": undertaking.record.id}, "labels can be read by everybody"
+    told = {"format": 1, "kind": "release", "id": undertaking.record.id, "node": "h2"}
+    assert label == told, "labels can be read by everybody"
 
 
 @pytest.mark.parametrize(
@@ -491,6 +494,35 @@ def test_a_host_that_is_gone_is_not_asked_where_somebody_has_ended_it(swarm: One
     seen = look(undertaking.record, swarm, unasked)
     assert seen.service == "absent"
     assert decide(undertaking.record, seen).would == "forget"
+
+
+@pytest.mark.parametrize(("kind", "first"), [("adopt", "docker service rm web"), ("release", "docker rm --force web ")])
+def test_another_machine_is_told_of_one_and_what_to_type(
+    swarm: OneNode, journal: SwarmJournal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, first: str
+) -> None:
+    set_up(swarm, kind)
+    undertaking = begin(kind, exchange(swarm, journal))
+    undertaking.save()
+    undertaking._run()
+    connected(monkeypatch, "transship.swarm.managers", swarm)
+    elsewhere = Reach(tmp_path / "elsewhere", at=("ssh://h1",))
+    (told,) = status(elsewhere)
+    assert (told.record.id, told.record.kind, told.would) == (undertaking.record.id, kind, "elsewhere")
+    assert (told.record.node.name, told.record.aside) == ("h2", undertaking.record.aside)
+    assert by_hand(told.record).startswith(first)
+    copies = swarm.copies()
+    assert recover(elsewhere) == [told]
+    with pytest.raises(NeedsRecoveryError, match="begun on another machine") as error:
+        recover(elsewhere, told.record.id[:4])
+    assert first in error.value.hint
+    assert swarm.copies() == copies
+    assert status(Reach(tmp_path / "elsewhere")) == [], "nobody was named"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "adopt"}', '{"kind": "x", "id": "a"}',
+                                  '{"kind": "adopt", "id": "../x"}', '{"format": 1, "id": "a"}'])  # fmt: skip
+def test_a_label_that_tells_of_no_exchange_is_none(text: str) -> None:
+    assert from_label(text, "s", "web") is None
 
 
 def test_a_record_survives_the_journal() -> None:

@@ -9,15 +9,17 @@ import pytest
 
 from tests.swarm.told import record, service_told
 from transship.codec import MalformedError
+from transship.errors import DockerDownError, DockerError
 from transship.migrations import Reach
 from transship.plan.record import Made
 from transship.swarm.change import edit_node
 from transship.swarm.edits import drained
 from transship.swarm.fake import FakeSwarm
 from transship.swarm.journal import SwarmJournal
+from transship.swarm.managers import Manager, named_managers
 from transship.swarm.model import Node
 from transship.swarm.record import DRAINED, ServiceMove, Stage, from_text, to_text
-from transship.swarm.recovery import Kind, ServiceSeen, ServiceStatus, _asking, _Manager, _withdrawn, decide, recover
+from transship.swarm.recovery import Kind, ServiceSeen, ServiceStatus, _asking, _withdrawn, decide, recover
 
 
 @pytest.mark.parametrize(
@@ -41,8 +43,8 @@ def test_what_was_brought_is_removed_later_only_while_the_service_is_at_home(hom
 
 
 def test_a_manager_that_is_named_is_asked_about_the_moves_of_its_own_swarm() -> None:
-    own = _Manager("ssh://h9", frozenset({"h3-id", "h9-id"}), ())
-    other = _Manager("ssh://elsewhere", frozenset({"x-id"}), ())
+    own = Manager("ssh://h9", frozenset({"h3-id", "h9-id"}), ())
+    other = Manager("ssh://elsewhere", frozenset({"x-id"}), ())
     assert _asking([other, own], record()).manager == "ssh://h9"
     assert _asking([other], record()) == record()
 
@@ -89,6 +91,33 @@ def connected(monkeypatch: pytest.MonkeyPatch, module: str, swarm: FakeSwarm) ->
         yield SimpleNamespace(swarm=swarm)
 
     monkeypatch.setattr(f"{module}.connections", found)
+
+
+def test_a_manager_that_is_named_is_asked_again_while_the_swarm_elects_a_leader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    swarm = FakeSwarm({"h1": "h1-id", "h2": "h2-id"})
+    nodes, undecided = swarm.nodes, [DockerDownError("the swarm does not have a leader")]
+
+    def asked() -> list[dict[str, Any]]:
+        if undecided:
+            raise undecided.pop()
+        return nodes()
+
+    monkeypatch.setattr(swarm, "nodes", asked)
+    connected(monkeypatch, "transship.swarm.managers", swarm)
+    assert named_managers(Reach(at=("ssh://h1",))) == [Manager("ssh://h1", frozenset({"h1-id", "h2-id"}), ())]
+
+
+def test_a_host_that_is_named_and_no_manager_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    swarm = FakeSwarm({"h1": "h1-id"})
+
+    def refused() -> list[dict[str, Any]]:
+        raise DockerError("This node is not a swarm manager")
+
+    monkeypatch.setattr(swarm, "nodes", refused)
+    connected(monkeypatch, "transship.swarm.managers", swarm)
+    assert named_managers(Reach(at=("ssh://h1",))) == []
 
 
 @pytest.mark.parametrize("gone", ["service", "label"])

@@ -15,7 +15,7 @@ from transship.cli.settings import settings
 from transship.errors import TransshipError, UsageError
 from transship.migrations import Reach
 from transship.swarm import exchange_recovery, recovery
-from transship.swarm.exchange_record import ExchangeRecord
+from transship.swarm.exchange_record import ExchangeRecord, by_hand
 from transship.swarm.exchange_recovery import ExchangeStatus
 from transship.swarm.journal import SwarmJournal
 from transship.swarm.record import ServiceMove
@@ -32,6 +32,7 @@ _WOULD = {
     "clean-up": "transship recover removes what was brought to the target",
     "forget": "transship recover takes it off the list",
     "unreachable": "transship recover tries again when the manager can be reached",
+    "elsewhere": "transship recover ends it on that machine",
 }
 _EXCHANGE_WOULD = {
     "adopt": {
@@ -87,6 +88,8 @@ def print_status(out: Console, shown: Sequence[Status]) -> None:
         out.print(line(f"  {each.why}"), soft_wrap=True)
         words = _EXCHANGE_WOULD[each.record.kind] if isinstance(each.record, ExchangeRecord) else {}
         out.print(line(f"  {words.get(each.would, _WOULD[each.would])}"), soft_wrap=True)
+        if isinstance(each.record, ExchangeRecord) and each.would == "elsewhere":
+            out.print(line(f"  by hand, where that machine is lost: {by_hand(each.record)}"), soft_wrap=True)
 
 
 def print_history(out: Console, entries: Sequence[AnyEntry]) -> None:
@@ -138,7 +141,7 @@ def recover(
         output.print_json({"migrations": [], "services": [status_as_json(each) for each in done]})
     elif not as_json:
         for each in done:
-            ended = "is left alone" if each.would == "wait" else "was ended"
+            ended = "is left alone" if each.would in {"wait", "elsewhere"} else "was ended"
             screen.print(line(f"{_title(each.record)} {ended}: {each.why}"), soft_wrap=True)
     return done, trouble
 

@@ -16,7 +16,7 @@ from transship.swarm.change import edit_service
 from transship.swarm.edits import labelled, scaled
 from transship.swarm.exchange import TIMEOUT_S, Exchange, Outcome, Undertaking, begins_s, by_lasting_name
 from transship.swarm.exchange_ends import give_back_container, keep_service
-from transship.swarm.exchange_record import ExchangeRecord, as_move, to_label
+from transship.swarm.exchange_record import ExchangeRecord, as_move, aside, to_label
 from transship.swarm.model import Node, Service
 from transship.swarm.record import CLAIM, Place
 from transship.swarm.translate import COMPOSE, dropped, not_kept, service_spec
@@ -50,7 +50,7 @@ def adoption(exchange: Exchange, container: str) -> "Adoption":
         manager=exchange.manager,
         node=Place(exchange.node.id, exchange.node.name, exchange.host.name),
         name=spec.name,
-        aside=f"{spec.name}.adopted.{identity}",
+        aside=aside("adopt", spec.name, identity),
         grace_s=_GRACE_S if stop_s is None else float(stop_s),
         container=str(inspected["Id"]),
         policy=inspected["HostConfig"].get("RestartPolicy") or {},
@@ -100,16 +100,6 @@ class Adoption(Undertaking):
 
     def take_back(self) -> None:
         give_back_container(self.exchange.swarm, self.exchange.host, self.record)
-
-    @property
-    def by_hand(self) -> str:
-        name, policy = self.record.name, self.record.policy
-        tries = f":{policy['MaximumRetryCount']}" if policy.get("MaximumRetryCount") else ""
-        return (
-            f"docker service rm {name}, and when its container is gone, on {self.record.node.name}: docker rename "
-            f"{self.record.aside} {name}; docker update --restart {policy.get('Name') or 'no'}{tries} {name}; "
-            f"docker start {name}"
-        )
 
     def _see_what_was_taken(self) -> None:
         """Swarm leaves out without a word what its version does not know; only now that can be seen."""

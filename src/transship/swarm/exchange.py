@@ -23,7 +23,7 @@ from transship.metrics.events import PhaseRecord, Recorder
 from transship.plan.findings import Agreement, Finding
 from transship.spec.model import ContainerSpec
 from transship.swarm.base import Swarm
-from transship.swarm.exchange_record import ExchangeRecord, Kind
+from transship.swarm.exchange_record import ExchangeRecord, Kind, by_hand
 from transship.swarm.journal import SwarmJournal
 from transship.swarm.model import Node
 from transship.swarm.reason import reason_of
@@ -134,11 +134,6 @@ class Undertaking(ABC):
     def take_back(self) -> None:
         """Have run what ran before, as it was."""
 
-    @property
-    @abstractmethod
-    def by_hand(self) -> str:
-        """What to type where nothing else helps."""
-
     def save(self, **changes: Any) -> None:
         """Write down the record as it is now, with these changes."""
         self.record = replace(self.record, **changes)
@@ -166,7 +161,7 @@ class Undertaking(ABC):
             except Exception as error:  # noqa: BLE001 - whatever it is, somebody must look
                 return NeedsRecoveryError(
                     f"{reason}; and {name} could not be made to run as before: {error}",
-                    hint=f"transship recover {self.record.id} tries again; by hand: {self.by_hand}",
+                    hint=f"transship recover {self.record.id} tries again; by hand: {by_hand(self.record)}",
                 )
             self.save(stage="ended", outcome="refused" if refused else "rolled-back", detail=reason)
         if refused:

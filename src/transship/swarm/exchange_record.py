@@ -1,11 +1,12 @@
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from transship.codec import MalformedError, decode, encode, loads
-from transship.swarm.record import Before, Place, ServiceMove
+from transship.swarm.record import CLAIM, Before, Place, ServiceMove
 from transship.swarm.records import Form
 
 Kind = Literal["adopt", "release"]
@@ -64,9 +65,53 @@ def from_text(text: str) -> ExchangeRecord:
     return record
 
 
+def aside(kind: Kind, name: str, identity: str) -> str:
+    """What the container of an adoption or release is called while it is not the one that shall run."""
+    return f"{name}.{'adopted' if kind == 'adopt' else 'released'}.{identity}"
+
+
 def to_label(record: ExchangeRecord) -> str:
     """What the service's label says meanwhile: whose it is, and nothing that another machine could act upon."""
-    return json.dumps({"format": FORMAT, "kind": record.kind, "id": record.id})
+    return json.dumps({"format": FORMAT, "kind": record.kind, "id": record.id, "node": record.node.name})
+
+
+def from_label(text: str, service: str, name: str) -> ExchangeRecord | None:
+    """What another machine can know of one from a service's label: no addresses, no settings, not how far it is."""
+    with suppress(MalformedError):
+        told = loads(text)
+        if isinstance(told, dict) and told.get("kind") in get_args(Kind) and _ID.fullmatch(str(told.get("id", ""))):
+            kind, identity = told["kind"], str(told["id"])
+            return ExchangeRecord(
+                id=identity,
+                kind=kind,
+                begun="",
+                coordinator="",
+                manager="",
+                node=Place("", str(told.get("node", ""))),
+                name=name,
+                aside=aside(kind, name, identity),
+                grace_s=0.0,
+                service=service,
+                container=name if kind == "release" else "",
+            )
+    return None
+
+
+def by_hand(record: ExchangeRecord) -> str:
+    """What to type to have run what ran before, where nothing else helps."""
+    name, policy, node = record.name, record.policy, record.node
+    if record.kind == "release":
+        pin = f"node.id=={node.node}" if node.node else f"node.hostname=={node.name}"
+        return (
+            f"docker rm --force {record.container or record.aside} on {node.name}, then docker service "
+            f"update --label-rm {CLAIM} --constraint-add {pin} --replicas 1 {name}"
+        )
+    tries = f":{policy['MaximumRetryCount']}" if policy.get("MaximumRetryCount") else ""
+    return (
+        f"docker service rm {name}, and when its container is gone, on {node.name}: docker rename "
+        f"{record.aside} {name}; docker update --restart {policy.get('Name', 'POLICY') or 'no'}{tries} {name}; "
+        f"docker start {name}"
+    )
 
 
 def as_move(record: ExchangeRecord) -> ServiceMove:

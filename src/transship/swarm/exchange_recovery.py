@@ -1,7 +1,7 @@
 """What became of adoptions and releases that were cut off, and how they are ended.
 
-The journal of the machine that began one knows of it. A label on the service keeps moves and other releases away, but
-tells another machine nothing that it could act upon.
+The journal of the machine that began one knows of it. A label on the service keeps moves and other releases away, and
+tells another machine that there is one, but nothing that it could act upon.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -35,11 +35,13 @@ from transship.swarm.exchange_ends import (
     prove_container,
     service_of,
 )
-from transship.swarm.exchange_record import ExchangeRecord
+from transship.swarm.exchange_record import ExchangeRecord, by_hand, from_label
 from transship.swarm.journal import SwarmJournal
+from transship.swarm.managers import named_managers
 from transship.swarm.model import Node, Service
 from transship.swarm.observe import require_node
 from transship.swarm.reach import Connections, Reach, connections
+from transship.swarm.record import CLAIM
 from transship.swarm.records import Entry
 from transship.swarm.recovery import Kind
 from transship.swarm.watch import Goal, Watch
@@ -53,7 +55,7 @@ class ExchangeStatus:
 
     `wait`: a process of this machine is at work on it. `finish`: what shall run in the end runs, and the rest is done.
     `bring-back`: what ran before is made to run again. `forget`: nothing is left to do. `unreachable`: nobody could be
-    asked.
+    asked. `elsewhere`: a service's label tells of it, and nothing can be done here.
     """
 
     record: ExchangeRecord
@@ -103,9 +105,13 @@ _OUTCOMES: Mapping[tuple[str, Kind], str] = {
 
 
 def status(sought: Sought, exchange: str = "") -> list[ExchangeStatus]:
-    """Those that have not ended, or the one that is named. Changes nothing."""
+    """Those that have not ended, or the one that is named. Changes nothing.
+
+    Where managers are named, also those that were begun on another machine.
+    """
     with SwarmJournal.open(sought.state) as journal:
-        return [_status(record, sought, journal) for record in _records(journal, exchange)]
+        here = [_status(record, sought, journal) for record in _records(journal, exchange)]
+        return [*here, *_elsewhere(journal, sought, exchange)]
 
 
 def history(sought: Sought, *, limit: int = 50) -> list[Entry[ExchangeRecord]]:
@@ -150,6 +156,10 @@ def recover(
                 done.append(found)
             except TransshipError as error:
                 failed.append(error)
+        for found in _elsewhere(journal, sought, exchange):
+            if exchange:
+                raise NeedsRecoveryError(f"{_called(found)}: {found.why}", hint=f"by hand: {by_hand(found.record)}")
+            done.append(found)
     if failed:
         failed[0].result = tuple(done)
         raise failed[0]
@@ -161,6 +171,17 @@ def _records(journal: SwarmJournal, exchange: str) -> list[ExchangeRecord]:
         found = journal.exchanges.find(exchange)
         return [found.record] if found is not None and found.record.stage != "ended" else []
     return [each.record for each in journal.exchanges.open()]
+
+
+def _elsewhere(journal: SwarmJournal, sought: Sought, exchange: str) -> Iterator[ExchangeStatus]:
+    """Those that the labels of services tell of, and this machine's journal does not. It can only say that they are."""
+    for manager in named_managers(sought):
+        for service in manager.services:
+            record = from_label(service.labels.get(CLAIM, ""), service.id, service.name)
+            if record is None or not record.id.startswith(exchange) or journal.exchanges.find(record.id):
+                continue
+            why = "it was begun on another machine, which alone can tell how far it is"
+            yield ExchangeStatus(replace(record, manager=manager.address), "elsewhere", why)
 
 
 def _status(record: ExchangeRecord, sought: Sought, journal: SwarmJournal) -> ExchangeStatus:
@@ -219,7 +240,7 @@ def _refuse(found: ExchangeStatus, agreed: Callable[[ExchangeStatus], bool], *, 
     record = found.record
     if found.would in {"wait", "unreachable"}:
         raise NeedsRecoveryError(
-            f"the {_NOUN[record.kind]} {record.id} of {record.name}: {found.why}",
+            f"{_called(found)}: {found.why}",
             hint="when that has changed, transship recover goes on",
         )
     if only_back and found.would == "finish":
@@ -234,6 +255,11 @@ def _refuse(found: ExchangeStatus, agreed: Callable[[ExchangeStatus], bool], *, 
 
 
 _NOUN = {"adopt": "adoption", "release": "release"}
+
+
+def _called(found: ExchangeStatus) -> str:
+    record = found.record
+    return f"the {_NOUN[record.kind]} {record.id} of {record.name}"
 
 
 def _carry_out(found: ExchangeStatus, sought: Sought, recorder: Recorder) -> ExchangeStatus:
@@ -282,11 +308,5 @@ def _host(record: ExchangeRecord, connected: Connections) -> Host:
 
 def _manager(record: ExchangeRecord, sought: Sought) -> str:
     """The first host that is named with --host and knows the node as a manager; else the one that was asked."""
-    for address in sought.at:
-        with connections(Reach(address, ssh_config=sought.ssh_config)) as connected:
-            try:
-                connected.swarm.node(record.node.node)
-            except StepError:  # no manager, or of another swarm
-                continue
-            return address
-    return record.manager
+    knowing = (each.address for each in named_managers(sought) if record.node.node in each.nodes)
+    return next(knowing, record.manager)

@@ -4,7 +4,7 @@ The journal of this machine tells of those that were begun here. From another ma
 the service has the record, too.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,16 +25,17 @@ from transship.migrations import interruptible
 from transship.plan.record import Made
 from transship.swarm.base import Swarm
 from transship.swarm.beat import end_beat, is_beating
-from transship.swarm.belongings import withdraw
+from transship.swarm.belongings import removable, withdraw
 from transship.swarm.change import claimed_by, holder, is_drained_by
 from transship.swarm.journal import ServiceEntry, SwarmJournal
-from transship.swarm.model import Node, Service
+from transship.swarm.managers import Manager, named_managers
+from transship.swarm.model import Service
 from transship.swarm.reach import Connections, Reach, connections
 from transship.swarm.record import ServiceMove
 from transship.swarm.settle import finish, give_back_node, go_back, goal_of, is_at
 from transship.swarm.watch import Watch, tasks_of
 
-Kind = Literal["wait", "finish", "bring-back", "clean-up", "forget", "unreachable"]
+Kind = Literal["wait", "finish", "bring-back", "clean-up", "forget", "unreachable", "elsewhere"]
 _WAY_BACK_S = 120.0
 _COMING_S = 15.0
 
@@ -64,15 +65,6 @@ class _Open:
 
     record: ServiceMove
     elsewhere: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Manager:
-    """A manager that was named: the nodes of its swarm, and the moves that the labels of its services tell of."""
-
-    address: str
-    nodes: frozenset[str]
-    told: tuple[ServiceMove, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,40 +245,28 @@ def _carry_out(found: ServiceStatus, sought: Sought, journal: SwarmJournal, reco
 
 def _withdrawn(found: ServiceStatus) -> Made:
     """What is removed from the target: no data where the service may have run there, nothing that others may use."""
-    made = found.record.made
     if found.would not in {"bring-back", "clean-up"}:
         return Made()
-    return replace(made, volumes={}) if found.record.stage == "changed" else made
+    return removable(found.record)
 
 
 def _open(journal: SwarmJournal, sought: Sought, move: str) -> list[_Open]:
     """Those that were begun here, and those that the labels of services tell of, where managers are named."""
-    managers = [each for address in sought.at for each in _manager(address, sought)]
+    managers = named_managers(sought)
     entry = journal.find_service(move) if move else None
     if entry is not None:
         return [_Open(_asking(managers, entry.record))] if entry.record.stage != "ended" else []
     here = () if move else journal.open_services()
     found = {each.record.id: _Open(_asking(managers, each.record)) for each in here}
     for manager in managers:
-        for told in manager.told:
-            if told.id.startswith(move):
+        for told in map(claimed_by, manager.services):
+            if told is not None and told.id.startswith(move):
                 record = replace(told, manager=manager.address, made=Made(), stage="changed")
                 found.setdefault(told.id, _Open(record, elsewhere=True))
     return list(found.values())
 
 
-def _manager(address: str, sought: Sought) -> Iterator[_Manager]:
-    """What a host that was named tells as a manager; nothing where it is none."""
-    with connections(Reach(address, ssh_config=sought.ssh_config)) as connected:
-        try:
-            nodes, services = connected.swarm.nodes(), connected.swarm.services()
-        except StepError:
-            return
-    told = (claimed_by(Service.read(each)) for each in services)
-    yield _Manager(address, frozenset(Node.read(each).id for each in nodes), tuple(filter(None, told)))
-
-
-def _asking(managers: Iterable[_Manager], record: ServiceMove) -> ServiceMove:
+def _asking(managers: Iterable[Manager], record: ServiceMove) -> ServiceMove:
     """The record with the manager that was named for its swarm, by default the one that was asked when it began."""
     own = {record.source.node, record.target.node}
     return next((replace(record, manager=each.address) for each in managers if own & each.nodes), record)

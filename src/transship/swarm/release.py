@@ -15,7 +15,7 @@ from transship.swarm.change import edit_service, mark
 from transship.swarm.edits import before, scaled
 from transship.swarm.exchange import TIMEOUT_S, Exchange, Outcome, Undertaking, by_lasting_name
 from transship.swarm.exchange_ends import await_end, drop_service, give_back_service, prove_container
-from transship.swarm.exchange_record import ExchangeRecord, as_move, to_label
+from transship.swarm.exchange_record import ExchangeRecord, as_move, aside, to_label
 from transship.swarm.model import Service, Task
 from transship.swarm.record import CLAIM, Place
 from transship.swarm.translate_back import as_container, not_kept
@@ -69,7 +69,7 @@ def release_of(exchange: Exchange, service: Service, task: Task) -> "Release":
         manager=exchange.manager,
         node=Place(exchange.node.id, exchange.node.name, exchange.host.name),
         name=service.name,
-        aside=f"{service.name}.released.{identity}",
+        aside=aside("release", service.name, identity),
         grace_s=service.grace_s,
         service=service.id,
         before=before(service),
@@ -114,14 +114,6 @@ class Release(Undertaking):
 
     def take_back(self) -> None:
         give_back_service(self.exchange.swarm, self.exchange.host, self.record)
-
-    @property
-    def by_hand(self) -> str:
-        name, node = self.record.name, self.record.node
-        return (
-            f"docker rm --force {self.record.container or self.record.aside} on {node.name}, then docker service "
-            f"update --label-rm {CLAIM} --constraint-add node.id=={node.node} --replicas 1 {name}"
-        )
 
     def _create(self) -> None:
         docker = self.exchange.host.docker
