@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.swarm.conftest import wait_for
-from tests.swarm.told import service_told
+from tests.swarm.told import host_seen, service_told
 from transship.engine import Interrupts
 from transship.errors import (
     ConflictError,
@@ -19,8 +19,13 @@ from transship.errors import (
     PreflightError,
     RolledBackError,
     TransshipError,
+    UnhealthyError,
 )
+from transship.hosts.fake import FakeHost
+from transship.hosts.fake_images import pack
 from transship.metrics.events import Event, Recorder
+from transship.plan.findings import Agreement
+from transship.plan.record import Made
 from transship.swarm import beat as beats
 from transship.swarm import settle
 from transship.swarm.beat import end_beat, is_beating
@@ -39,6 +44,7 @@ from transship.swarm.route import find_route
 from transship.swarm.settle import go_back
 from transship.undo import Patience
 
+WITH_VOLUME = {"Image": "web:1", "Mounts": [{"Type": "volume", "Source": "data", "Target": "/data"}]}
 NODES = {"h1": "h1-id", "h2": "h2-id", "h3": "h3-id"}
 
 
@@ -256,6 +262,58 @@ def test_who_scales_it_while_its_data_is_copied_ends_the_move_and_a_lost_answer_
         moving._restarted(scaled(down, 3))
 
 
+def with_data(scene: Scene) -> tuple[ServiceMoving, FakeHost, FakeHost]:
+    """A move of the service with a volume `data`, from h2 to h3, and the hosts of these."""
+    scene.change(lambda spec: {**spec, "TaskTemplate": {**spec["TaskTemplate"], "ContainerSpec": WITH_VOLUME}})
+    h2, h3 = FakeHost("h2"), FakeHost("h3")
+    seen = see_swarm(scene.swarm, "ssh://h1", "web", "h3")
+    looked = {"h2-id": host_seen(volumes={"data": {"Name": "data"}}), "h3-id": host_seen()}
+    options = SwarmOptions(image="pull", timeout_s=5.0)
+    made = plan_move(replace(seen, hosts=looked), find_route(seen, options), options)
+    hosts = {"h2-id": h2, "h3-id": h3}
+    return ServiceMoving(scene.swarm, hosts, scene.journal, Recorder(), made, new_record(made)), h2, h3
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_who_begins_to_use_its_volume_meanwhile_ends_the_move_before_anything_is_stopped(
+    scene: Scene, number: int
+) -> None:
+    moving, *hosts = with_data(scene)
+    before, docker = scene.spec, hosts[number].docker
+    docker.images.add([pack({})], name="web:1")
+    mounts = {"Mounts": [{"Type": "volume", "Source": "data", "Target": "/d"}]}
+
+    def prepare(agreed: Agreement) -> None:
+        docker.start(docker.create_container("backup", {"Image": "web:1", "HostConfig": mounts}))
+
+    moving._prepare = prepare  # type: ignore[method-assign]
+    with pytest.raises(RolledBackError, match=f"backup on h{number + 2} has begun to use the volume data"):
+        moving.run(lambda _: True, Interrupts())
+    assert (scene.spec, scene.nodes) == (before, ["h2-id"])
+
+
+@pytest.mark.parametrize("began", [False, True])
+def test_a_volume_in_which_it_may_have_written_there_stays_and_is_named(scene: Scene, *, began: bool) -> None:
+    moving, _, h3 = with_data(scene)
+    h3.docker.create_volume({"Name": "data"})
+
+    def prepare(agreed: Agreement) -> None:
+        moving._note_made(Made(volumes={"data": h3.docker.inspect_volume("data")["CreatedAt"]}))
+
+    def fail() -> None:
+        if began:
+            moving._change(lambda: moving._edit(moving._with_pins))
+        raise UnhealthyError("it fails")
+
+    moving._prepare, moving._cut_over = prepare, fail  # type: ignore[method-assign]
+    with pytest.raises(RolledBackError) as caught:
+        moving.run(lambda _: True, Interrupts())
+    named = "the volume data on h3, in which it may have written there, stays" in str(caught.value)
+    assert (named, "data" in h3.docker.volume_sizes()) == (began, began)
+    assert scene.nodes == ["h2-id"]
+    assert scene.journal.open_services() == []
+
+
 def test_ctrl_c_while_it_is_claimed_leaves_no_label(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     before, update = scene.spec, scene.swarm.update_service
 
@@ -358,6 +416,21 @@ def test_who_looks_on_sees_that_somebody_is_at_work(scene: Scene, monkeypatch: p
     moving.run(lambda _: True, Interrupts())
     assert alive == [True]
     assert not is_beating(scene.swarm, moving.record, silence_s=0.3)
+
+
+def test_a_manager_that_is_gone_for_a_moment_leaves_no_sign_of_work_behind(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update, refused = scene.swarm.update_node, [DockerDownError("it restarts"), DockerDownError("it restarts")]
+
+    def gone(ref: str, version: int, spec: dict[str, Any]) -> None:
+        if refused and not spec["Labels"]:
+            raise refused.pop()
+        update(ref, version, spec)
+
+    monkeypatch.setattr(scene.swarm, "update_node", gone)
+    assert scene.move().outcome == "moved"
+    assert (refused, scene.labels) == ([], {})
 
 
 def test_the_sign_of_a_process_that_is_no_more_is_taken_away(scene: Scene) -> None:

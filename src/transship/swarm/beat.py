@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 
 from transship.errors import NotFoundError, TransshipError
 from transship.swarm.base import Swarm
@@ -9,12 +10,15 @@ from transship.swarm.change import edit_node
 from transship.swarm.edits import labelled
 from transship.swarm.model import Node
 from transship.swarm.record import ServiceMove
+from transship.undo import Patience
 
 BEAT_S = 3.0
 SILENCE_S = 12.0
 """How long another machine looks on before it takes a move for cut off."""
 
 _AGAIN_S = 0.5
+_LAST_S = 10.0
+"""How long a manager that is out of reach is waited for to take the sign away: nobody else would."""
 
 
 class Beat:
@@ -37,25 +41,24 @@ class Beat:
         self._thread.start()
 
     def stop(self) -> None:
-        """Tell it no more, and take the label away. Not begun, or twice, is fine."""
+        """Tell it no more, and take the label away, if a manager can be told soon. Not begun, or twice, is fine."""
         if self._thread.ident is None or self._over.is_set():
             return
         self._over.set()
         self._thread.join()
-        self._tell(None)
+        with suppress(TransshipError):
+            Patience(time.monotonic() + _LAST_S)(lambda: self._tell(None))
 
     def _run(self) -> None:
         count = 0
         while not self._over.is_set():
-            self._tell(str(count))
+            with suppress(TransshipError):
+                self._tell(str(count))
             count += 1
             self._over.wait(BEAT_S)
 
     def _tell(self, text: str | None) -> None:
-        try:
-            edit_node(self._swarm, self._node, lambda spec: labelled(spec, self._label, text))
-        except TransshipError:
-            return
+        edit_node(self._swarm, self._node, lambda spec: labelled(spec, self._label, text))
 
 
 def is_beating(swarm: Swarm, record: ServiceMove, *, silence_s: float = SILENCE_S) -> bool:

@@ -210,12 +210,12 @@ def withdraw(record: ServiceMove, target: Host, recorder: Recorder) -> None:
 
 
 def removable(record: ServiceMove) -> Made:
-    """What may be removed from the target where the service runs at home: no data in which it may have written there."""
+    """What may be removed from the target when the service is at home: no data in which it may have written there."""
     return replace(record.made, volumes={}) if record.stage == "changed" else record.made
 
 
 def staying(record: ServiceMove) -> str:
-    """For a person: the volumes that were brought, and of which `removable` removes none. Empty where there are none."""
+    """For a person: the volumes that were brought and are not `removable`. Empty where there are none."""
     names = sorted(record.made.volumes.keys() - removable(record).volumes.keys())
     volumes = f"the volume{'s' if len(names) > 1 else ''} {', '.join(names)} on {record.target.name}"
     return f"{volumes}, in which it may have written there, stay{'' if len(names) > 1 else 's'}" if names else ""

@@ -25,11 +25,12 @@ from transship.plan.findings import Agreement
 from transship.plan.record import Made
 from transship.swarm.base import Swarm
 from transship.swarm.beat import Beat
-from transship.swarm.belongings import Belongings, Ends, withdraw
+from transship.swarm.belongings import Belongings, Ends, removable, staying, withdraw
 from transship.swarm.change import claim, edit_node, edit_service
 from transship.swarm.edits import constrained, drained, hurried, labelled, scaled
 from transship.swarm.journal import SwarmJournal
 from transship.swarm.model import Service, replicas_of, seconds_of
+from transship.swarm.observe import users_of
 from transship.swarm.plan import ServicePlan, sends_image
 from transship.swarm.reason import reason_of
 from transship.swarm.record import CLAIM, ServiceMove, Stage
@@ -160,8 +161,22 @@ class ServiceMoving:
                 f"the tasks of {service.name} are no longer where they were when its move was planned",
                 hint="docker service ps tells why; begin again, with a new plan",
             )
+        self._require_unused()
         # Those that failed long ago count among the old ones: the swarm remembers them for a while.
         self.watch = Watch(self.swarm, service.id, tasks)
+
+    def _require_unused(self) -> None:
+        """Raise `ConflictError` where others have begun to use a volume of the move since it was planned."""
+        if not self.record.volumes:
+            return
+        for place, own in ((self.record.source, self.plan.route.tasks[0].container), (self.record.target, "")):
+            used = users_of(self.hosts[place.node].docker.containers(), self.record.volumes, besides=own)
+            for volume, users in used.items():
+                if users:
+                    raise ConflictError(
+                        f"{', '.join(users)} on {place.name} has begun to use the volume {volume}",
+                        hint="stop it, and begin again, with a new plan",
+                    )
 
     def _cut_over(self) -> None:
         self._patience()(self._check_unchanged)
@@ -266,17 +281,19 @@ class ServiceMoving:
                 return NeedsRecoveryError(
                     f"{reason}; and {self.record.name} could not be led back: {error}", hint=hint or again
                 )
+            stays = staying(self.record)
+            self.record = replace(self.record, made=removable(self.record))
             self._save(stage="restored", detail=reason)
             left = self._withdrawn()
+        before = f"{reason}; {self.record.name} runs as before{f'; {stays}' if stays else ''}"
         if left:
             return RolledBackError(
-                f"{reason}; {self.record.name} runs as before, but not all could be removed from "
-                f"{self.record.target.name}: {left}",
+                f"{before}, but not all could be removed from {self.record.target.name}: {left}",
                 hint=f"transship recover {self.record.id} tries again",
             )
         self._save(stage="ended", outcome="rolled-back", detail=reason)
         hint = cause.hint if isinstance(cause, TransshipError) else ""
-        return RolledBackError(f"{reason}; {self.record.name} runs as before", hint=hint)
+        return RolledBackError(before, hint=hint)
 
     def _go_back(self) -> None:
         try:

@@ -126,7 +126,7 @@ def see_host(host: Host, node: Node, service: Service, container: str = "") -> H
             ipvs=_has_ipvs(host, facts),
             volumes=_volumes(host.docker, names),
             sizes=sizes.result(),
-            users={name: _users(listed, name, besides=container) for name in names},
+            users=users_of(listed, names, besides=container),
             lacking=tuple(each.folder for each in service.mounts if each.folder and _lacks(host, each.folder)),
             published=_published(listed),
             image=image,
@@ -155,8 +155,10 @@ def _volumes(docker: Docker, names: Sequence[str]) -> Mapping[str, Json]:
     return found
 
 
-def _users(listed: Sequence[Json], volume: str, *, besides: str) -> tuple[str, ...]:
-    return tuple(name_of(each) for each in alive(listed, besides=besides) if volume in volumes_of(each))
+def users_of(listed: Iterable[Json], volumes: Iterable[str], *, besides: str = "") -> Mapping[str, tuple[str, ...]]:
+    """The containers that run with each of these volumes, by name, but for the one of that id."""
+    others = alive(listed, besides=besides)
+    return {name: tuple(name_of(each) for each in others if name in volumes_of(each)) for name in volumes}
 
 
 def _mounted(listed: Sequence[Json]) -> Mapping[str, frozenset[str]]:
