@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
+from tests.swarm.test_recovery_rules import connected
 from tests.swarm.told import record, service_told
 from transship.errors import DockerDownError, EndedError, LockedError, UnhealthyError
 from transship.swarm import watch as watching
+from transship.swarm.api import unpin
 from transship.swarm.change import claim, claimed_by, edit_node, edit_service, is_drained_by
 from transship.swarm.edits import before, constrained, drained, hurried, labelled, scaled
 from transship.swarm.fake import FakeSwarm
 from transship.swarm.model import Node, Service, replicas_of
 from transship.swarm.pins import Pins
+from transship.swarm.reach import Reach
 from transship.swarm.record import CLAIM, DRAINED, PIN, ServiceMove
 from transship.swarm.settle import finish, go_back, is_at
 from transship.swarm.watch import Goal, Watch, tasks_of
@@ -58,6 +61,28 @@ def test_a_service_is_claimed_once(swarm: FakeSwarm) -> None:
         claim(swarm, record(id="other", service=service.id), service, Patience())
     with pytest.raises(EndedError):
         edit_service(swarm, record(id="other", service=service.id), lambda spec: spec)
+
+
+def test_unpin_is_refused_where_somebody_changes_the_service_meanwhile(
+    swarm: FakeSwarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, _ = begun(swarm)
+    moved(swarm, made)
+    finish(swarm, made)
+    connected(monkeypatch, "transship.swarm.api", swarm)
+    read = swarm.services
+
+    def then_changed() -> list[dict[str, Any]]:
+        told = read()
+        swarm.update_service(made.service, told[0]["Version"]["Index"], labelled(told[0]["Spec"], "theirs", "1"))
+        return told
+
+    with monkeypatch.context() as patch:
+        patch.setattr(swarm, "services", then_changed)
+        with pytest.raises(LockedError, match="somebody has changed web"):
+            unpin("web", Reach("ssh://h1"))
+    assert swarm.service(made.service)["Spec"]["Labels"].keys() == {PIN, "theirs"}
+    assert unpin("web", Reach("ssh://h1")) == ("node.id==h3-id",)
 
 
 def test_somebody_elses_change_meanwhile_is_kept(swarm: FakeSwarm) -> None:

@@ -18,6 +18,7 @@ from transship.metrics.downtime import Prober
 from transship.metrics.events import Listener, Recorder
 from transship.plan.findings import Agreement, errors, no_warnings
 from transship.swarm.base import Swarm
+from transship.swarm.change import change_seen
 from transship.swarm.constraints import free_to_leave
 from transship.swarm.edits import constrained, labelled
 from transship.swarm.journal import SwarmJournal
@@ -113,7 +114,7 @@ def unpin(service: str, reach: Reach) -> tuple[str, ...]:
         if not pins.own:
             raise PreflightError(f"no move has left a constraint on {found.name}")
         left = _unpinned(swarm, found, pins)
-        swarm.update_service(found.id, found.version, labelled(constrained(found.spec, left), PIN, None))
+        change_seen(swarm, found, labelled(constrained(found.spec, left), PIN, None))
         return pins.own
 
 

@@ -35,13 +35,18 @@ def claim(swarm: Swarm, record: ServiceMove, service: Service, patiently: Patien
 
 def mark(swarm: Swarm, service: Service, text: str) -> None:
     """Give the service a label that says who works on it. Raises as `claim`."""
+    change_seen(swarm, service, labelled(service.spec, CLAIM, text))
+
+
+def change_seen(swarm: Swarm, service: Service, spec: Json) -> None:
+    """Change a service unless somebody has since it was seen. Raises `LockedError` where somebody has."""
     try:
-        swarm.update_service(service.id, service.version, labelled(service.spec, CLAIM, text))
+        swarm.update_service(service.id, service.version, spec)
     except DockerError as error:
         if _STALE not in str(error):
             raise
         raise LockedError(
-            f"somebody has changed {service.name} since the plan was made", hint="begin again, with a new plan"
+            f"somebody has changed {service.name} since it was looked at; nothing was touched", hint="begin again"
         ) from error
 
 
