@@ -174,6 +174,14 @@ def test_paths_that_every_host_has_are_mounted_again(path: str) -> None:
     assert check(seen(spec={"mounts": (bind,)}), MoveOptions()) == ()
 
 
+def test_a_task_is_moved_by_its_own_command() -> None:
+    labels = {"com.docker.swarm.task.id": "x", "com.docker.swarm.service.name": "web"}
+    (found,) = [
+        each for each in check(seen(spec={"config": {"Labels": labels}}), MoveOptions()) if each.code == "swarm-task"
+    ]
+    assert "transship swarm move web" in found.hint
+
+
 @pytest.mark.parametrize("path", ["/", "/etc", "/var/run", "/devices", "/home/dev", "/procure", "/etc/localtime.d"])
 def test_other_system_paths_are_not_taken_for_those(path: str) -> None:
     assert not ALWAYS_THERE.fullmatch(path)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.plan.observed import SPEC
 from tests.swarm.one_node import NODE, Killed, Mortal, OneNode, exchange
 from tests.swarm.test_recovery_rules import connected
-from tests.swarm.told import record
+from tests.swarm.told import record, service
 from transship.errors import (
     ConflictError,
     DockerDownError,
@@ -24,6 +25,7 @@ from transship.errors import (
 from transship.metrics.events import Recorder
 from transship.migrations import Reach
 from transship.plan.findings import Finding
+from transship.spec.model import VolumeSpec
 from transship.swarm.adopt import adoption, node_of
 from transship.swarm.change import claimed_by
 from transship.swarm.exchange import Exchange, Undertaking
@@ -32,7 +34,7 @@ from transship.swarm.exchange_recovery import ExchangeSeen, carry_out, decide, l
 from transship.swarm.journal import SwarmJournal
 from transship.swarm.model import Node, Service, Task
 from transship.swarm.record import CLAIM
-from transship.swarm.release import releasable, release_of
+from transship.swarm.release import _notes, releasable, release_of
 
 POLICY = {"Name": "on-failure", "MaximumRetryCount": 3}
 
@@ -440,6 +442,18 @@ def test_a_service_that_a_move_or_release_has_is_not_released(swarm: OneNode, jo
     label = json.loads(claimed.labels[CLAIM])
     told = {"format": 1, "kind": "release", "id": undertaking.record.id, "node": "h2"}
     assert label == told, "labels can be read by everybody"
+
+
+def test_what_a_release_that_fails_loses_is_told() -> None:
+    own = VolumeSpec("a" * 64, "local", anonymous=True, destination="/data", options={}, labels={})
+    by_name = [{"Type": "volume", "Source": own.name, "Target": "/data"}]
+    was = replace(SPEC, volumes=(own,))
+    (warned,) = _notes(service(), was)
+    assert (warned.severity, warned.code) == ("warning", "volume-nameless")
+    assert "/data" in warned.message
+    assert own.name in warned.hint
+    assert list(_notes(service(container={"Mounts": by_name}), was)) == [], "an adopted container's, by its own name"
+    assert list(_notes(service(), replace(SPEC, volumes=(replace(own, anonymous=False),)))) == []
 
 
 @pytest.mark.parametrize(

@@ -79,12 +79,12 @@ def nobody_else_manages_it(seen: Observation, _options: MoveOptions) -> Iterator
     labels = seen.spec.config.get("Labels", {})
     name = seen.spec.name
     if "com.docker.swarm.task.id" in labels:
-        service = labels.get("com.docker.swarm.service.name", "")
+        service = labels.get("com.docker.swarm.service.name", "SERVICE")
         yield Finding(
             "error",
             "swarm-task",
             f"{name} is a task of the Swarm service {service}, which would make it again",
-            "change the service's placement with docker service update",
+            f"transship swarm move {service} --to NODE moves it",
         )
     if "com.docker.compose.project" in labels:
         others = f" and the containers {_list(seen.state.company.project)}" if seen.state.company.project else ""

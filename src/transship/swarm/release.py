@@ -1,5 +1,5 @@
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -8,6 +8,7 @@ from typing import ClassVar
 from transship.errors import NotFoundError, PreflightError, SourceNotRetiredError
 from transship.hosts.base import Docker
 from transship.observe.source import api_version, read_spec
+from transship.plan.findings import Finding
 from transship.spec.model import ContainerSpec
 from transship.spec.render import connections, create_body
 from transship.strategies.record import coordinator
@@ -59,7 +60,7 @@ def release_of(exchange: Exchange, service: Service, task: Task) -> "Release":
         )
     was = read_spec(docker, docker.inspect_container(task.container))
     differences = not_kept(service, was, exchange.node)
-    exchange.ask(differences)
+    exchange.ask(differences, *_notes(service, was))
     identity = secrets.token_hex(4)
     record = ExchangeRecord(
         id=identity,
@@ -131,6 +132,19 @@ class Release(Undertaking):
         edit_service(swarm, as_move(record), partial(scaled, replicas=0))
         Watch(swarm, record.service, frozenset()).arrive(Goal(0, frozenset()), TIMEOUT_S + record.grace_s, patient=True)
         await_end(self.exchange.host, record.service, record.grace_s)
+
+
+def _notes(service: Service, was: ContainerSpec) -> Iterator[Finding]:
+    named = {mount.source for mount in service.mounts}
+    for volume in was.volumes:
+        if volume.anonymous and volume.name not in named:
+            yield Finding(
+                "warning",
+                "volume-nameless",
+                f"if the container does not come up, {service.name} runs again with a new, empty volume at "
+                f"{volume.destination}: nobody gave its volume there a name, so that Swarm makes one for each task",
+                f"its data is in {volume.name} on its node, which the container uses on",
+            )
 
 
 def _has(docker: Docker, container: str) -> bool:
