@@ -178,6 +178,9 @@ def test_the_tasks_of_one_node_move_and_the_others_stay(cluster: Cluster) -> Non
 
 def test_what_cannot_be_is_refused_and_nothing_is_touched(cluster: Cluster) -> None:
     cluster.web()
+    cluster.h2.output(["docker", "run", "--name", "made", "busybox", "true"])
+    cluster.h2.output(["docker", "commit", "--change", "VOLUME /data", "made", "own:1"])
+    cluster.create("db", SERVES, "--constraint", "node.hostname==h2", image="own:1")
     before = cluster.spec("web")
     worker = ("--manager", cluster.address(cluster.h2))
     asked = {
@@ -186,6 +189,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_touched(cluster: Cluster) -> N
         "has no node 'h9'": ("swarm", "move", "web", "--to", "h9", *cluster.reach),
         "is not the node h3": ("swarm", "move", "web", "--to", "h3", *cluster.reach, "--at",
                                f"h3={cluster.address(cluster.h1)}"),
+        "the image of db keeps /data in a volume without a name": ("swarm", "move", "db", "--to", "h3", *cluster.reach),
         "run on h2 already": ("swarm", "move", "web", "--to", "h2", *cluster.reach),
         "no move has left a constraint": ("swarm", "unpin", "web", *cluster.reach[:2]),
     }  # fmt: skip

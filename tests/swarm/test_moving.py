@@ -282,12 +282,15 @@ def test_who_begins_to_use_its_volume_meanwhile_ends_the_move_before_anything_is
     before, docker = scene.spec, hosts[number].docker
     docker.images.add([pack({})], name="web:1")
     mounts = {"Mounts": [{"Type": "volume", "Source": "data", "Target": "/d"}]}
+    labels = {"com.docker.swarm.service.id": scene.service}
+    own = {"Image": "web:1", "HostConfig": mounts, "Labels": labels}
+    docker.start(docker.create_container("web.1.again", own))
 
     def prepare(agreed: Agreement) -> None:
         docker.start(docker.create_container("backup", {"Image": "web:1", "HostConfig": mounts}))
 
     moving._prepare = prepare  # type: ignore[method-assign]
-    with pytest.raises(RolledBackError, match=f"backup on h{number + 2} has begun to use the volume data"):
+    with pytest.raises(RolledBackError, match=f"^backup on h{number + 2} has begun to use the volume data"):
         moving.run(lambda _: True, Interrupts())
     assert (scene.spec, scene.nodes) == (before, ["h2-id"])
 

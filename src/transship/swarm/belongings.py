@@ -14,6 +14,7 @@ from transship.plan.record import End, Made, Record, Stage, StepEvent
 from transship.plan.steps import Move, Step
 from transship.spec.model import VolumeSpec
 from transship.strategies.image import ends_of
+from transship.swarm.observe import OF_SERVICE
 from transship.swarm.options import SwarmOptions
 from transship.swarm.record import ServiceMove
 from transship.swarm.seen import HostSeen
@@ -30,7 +31,6 @@ from transship.transfer.trees import (
 )
 from transship.undo import remove_volume
 
-_OF_SERVICE = "com.docker.swarm.service.id"
 _ASKS_WHO = "docker login"
 """What the hint says of a registry that refuses a stranger."""
 _OVER = frozenset({"created", "exited", "dead"})
@@ -202,7 +202,7 @@ def withdraw(record: ServiceMove, target: Host, recorder: Recorder) -> None:
     if record.made == Made():
         return
     for each in target.docker.containers():
-        if (each.get("Labels") or {}).get(_OF_SERVICE) == record.service and each["State"] in _OVER:
+        if (each.get("Labels") or {}).get(OF_SERVICE) == record.service and each["State"] in _OVER:
             target.docker.remove_container(each["Id"])
     remove_image(target.docker, recorder, record.made)
     for volume in record.made.volumes:

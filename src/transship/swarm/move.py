@@ -30,7 +30,7 @@ from transship.swarm.change import claim, edit_node, edit_service
 from transship.swarm.edits import constrained, drained, hurried, labelled, scaled
 from transship.swarm.journal import SwarmJournal
 from transship.swarm.model import Service, replicas_of, seconds_of
-from transship.swarm.observe import users_of
+from transship.swarm.observe import OF_SERVICE, users_of
 from transship.swarm.plan import ServicePlan, sends_image
 from transship.swarm.reason import reason_of
 from transship.swarm.record import CLAIM, ServiceMove, Stage
@@ -169,9 +169,10 @@ class ServiceMoving:
         """Raise `ConflictError` where others have begun to use a volume of the move since it was planned."""
         if not self.record.volumes:
             return
-        for place, own in ((self.record.source, self.plan.route.tasks[0].container), (self.record.target, "")):
-            used = users_of(self.hosts[place.node].docker.containers(), self.record.volumes, besides=own)
-            for volume, users in used.items():
+        for place in (self.record.source, self.record.target):
+            listed = self.hosts[place.node].docker.containers()
+            others = [each for each in listed if (each.get("Labels") or {}).get(OF_SERVICE) != self.record.service]
+            for volume, users in users_of(others, self.record.volumes).items():
                 if users:
                     raise ConflictError(
                         f"{', '.join(users)} on {place.name} has begun to use the volume {volume}",

@@ -16,7 +16,7 @@ from transship.swarm.model import Node, Service, Task
 from transship.swarm.seen import HostSeen, SwarmSeen
 
 _OF_A_TASK = "com.docker.swarm.task.id"
-_OF_SERVICE = "com.docker.swarm.service.id"
+OF_SERVICE = "com.docker.swarm.service.id"
 
 
 def see_swarm(swarm: Swarm, manager: str, service: str, target: str) -> SwarmSeen:
@@ -164,7 +164,7 @@ def users_of(listed: Iterable[Json], volumes: Iterable[str], *, besides: str = "
 def _mounted(listed: Sequence[Json]) -> Mapping[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for each in alive(listed):
-        if service := (each.get("Labels") or {}).get(_OF_SERVICE):
+        if service := (each.get("Labels") or {}).get(OF_SERVICE):
             volumes = (mount for mount in each.get("Mounts") or () if mount.get("Type") == "volume")
             found[service] = found.get(service, frozenset()) | {normpath(mount["Destination"]) for mount in volumes}
     return found
