@@ -53,10 +53,10 @@ class Cluster:
         at = [word for node in (self.h1, self.h2, self.h3) for word in ("--at", f"{node.name}={self.address(node)}")]
         return ("--manager", self.address(self.h1), *at)
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, program: tuple[str, ...] = ("-m", "transship")) -> subprocess.Popen[str]:
         environment = {**os.environ, "TRANSSHIP_SSH_CONFIG": str(self.lab.ssh_config), "COLUMNS": "200"}
         pipe = subprocess.PIPE
-        argv = [sys.executable, "-m", "transship", *words]
+        argv = [sys.executable, *program, *words]
         return subprocess.Popen(argv, stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True, env=environment)
 
     def transship(self, *words: str) -> Ended:

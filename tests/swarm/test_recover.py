@@ -11,6 +11,13 @@ from transship.swarm.record import CLAIM
 pytestmark = pytest.mark.lab
 
 VOLUME = ("--mount", "type=volume,source=data,target=/data")
+IMPATIENT = """
+import transship.undo
+transship.undo.PATIENCE_S = 2.0
+from transship.cli.main import run
+run()
+"""
+"""The command, but for how long it waits for a manager that is gone when it leads back."""
 HOME = ("--constraint", "node.hostname==h2")
 
 
@@ -92,9 +99,10 @@ def test_a_drain_that_was_cut_off_gives_the_node_back(cluster: Cluster) -> None:
 
 
 def test_a_lost_manager_is_said_and_recovered_when_it_is_back(cluster: Cluster) -> None:
-    cluster.create("db", SERVES, *HOME, *VOLUME)
+    cluster.create("db", SERVES, *HOME, *VOLUME, "--stop-grace-period", "1s")
     before = cluster.spec("db")
-    move = cluster.start("swarm", "move", "db", "--to", "h3", *cluster.reach, "--timeout", "5s")
+    words = ("swarm", "move", "db", "--to", "h3", *cluster.reach, "--timeout", "5s")
+    move = cluster.start(*words, program=("-c", IMPATIENT))
     with move:
         assert move.stderr is not None
         for line in move.stderr:
