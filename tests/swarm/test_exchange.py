@@ -2,6 +2,7 @@
 
 import json
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -191,7 +192,7 @@ def test_a_container_that_does_not_come_up_gives_the_service_back_on_its_node(cl
     ],
 )  # fmt: skip
 def test_killed_in_the_middle_it_is_recovered_with_its_data_and_one_copy(
-    cluster: Cluster, kind: str, phase: str, then: list[str]
+    cluster: Cluster, tmp_path: Path, kind: str, phase: str, then: list[str]
 ) -> None:
     """Only in `arrive` it depends on who is quicker: Swarm may have been told to start the task, or not."""
     program = STUBBORN if phase == "stop" else SERVES
@@ -210,6 +211,10 @@ def test_killed_in_the_middle_it_is_recovered_with_its_data_and_one_copy(
         [[("web", kind)], []] if phase == "finish" else [[("web", kind)]]
     )
     assert copies(cluster) <= 1
+    other = ("--state-dir", str(tmp_path), "status", "--json", "--host", cluster.address(cluster.h1))
+    assert [each["would"] for each in cluster.transship(*other).result["services"]] in (
+        [["elsewhere"], []] if phase == "finish" else [["elsewhere"]]
+    )
     # A manager may be named, among other hosts, instead of the one that was asked.
     named = ("--host", cluster.address(cluster.h2), "--host", cluster.address(cluster.h1)) if phase == "arrive" else ()
     done = cluster.transship("recover", "--yes", "--json", *named)

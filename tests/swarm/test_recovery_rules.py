@@ -14,12 +14,13 @@ from transship.migrations import Reach
 from transship.plan.record import Made
 from transship.swarm.change import edit_node
 from transship.swarm.edits import drained
+from transship.swarm.endings import Kind
 from transship.swarm.fake import FakeSwarm
 from transship.swarm.journal import SwarmJournal
 from transship.swarm.managers import Manager, named_managers
 from transship.swarm.model import Node
 from transship.swarm.record import DRAINED, ServiceMove, Stage, from_text, to_text
-from transship.swarm.recovery import Kind, ServiceSeen, ServiceStatus, _asking, _withdrawn, decide, recover
+from transship.swarm.recovery import ServiceSeen, ServiceStatus, _asking, _withdrawn, decide, recover
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from transship.errors import (
     NotFoundError,
     PreflightError,
     StepError,
-    TransshipError,
     UnhealthyError,
     UsageError,
 )
@@ -27,6 +26,7 @@ from transship.migrations import Reach as Sought
 from transship.migrations import interruptible
 from transship.swarm.base import Swarm
 from transship.swarm.change import holder
+from transship.swarm.endings import Kind, end_each
 from transship.swarm.exchange_ends import (
     drop_service,
     give_back_container,
@@ -43,7 +43,6 @@ from transship.swarm.observe import require_node
 from transship.swarm.reach import Connections, Reach, connections
 from transship.swarm.record import CLAIM
 from transship.swarm.records import Entry
-from transship.swarm.recovery import Kind
 from transship.swarm.watch import Goal, Watch
 
 _COMING_S = 15.0
@@ -110,8 +109,7 @@ def status(sought: Sought, exchange: str = "") -> list[ExchangeStatus]:
     Where managers are named, also those that were begun on another machine.
     """
     with SwarmJournal.open(sought.state) as journal:
-        here = [_status(record, sought, journal) for record in _records(journal, exchange)]
-        return [*here, *_elsewhere(journal, sought, exchange)]
+        return list(_found(journal, sought, exchange))
 
 
 def history(sought: Sought, *, limit: int = 50) -> list[Entry[ExchangeRecord]]:
@@ -139,31 +137,27 @@ def recover(
     Raises as `recovery.recover`.
     """
     recorder = Recorder(listeners=[] if listener is None else [listener])
-    done: list[ExchangeStatus] = []
     with SwarmJournal.open(sought.state) as journal, interruptible():
-        failed: list[TransshipError] = [] if exchange else [*journal.exchanges.damaged(ended=False)]
-        for record in _records(journal, exchange):
-            found = _status(record, sought, journal)
-            if found.would == "wait" and not exchange:
-                done.append(found)
-                continue
-            try:
-                _refuse(found, agreed, only_back=only_back)
-                with journal.at_work(record.id), recorder.phase(found.would, found.why):
-                    found = _carry_out(found, sought, recorder)
-                    outcome = _OUTCOMES.get((record.kind, found.would), "ended-by-others")
-                    journal.exchanges.save(replace(record, stage="ended", outcome=outcome, detail=found.why))
-                done.append(found)
-            except TransshipError as error:
-                failed.append(error)
-        for found in _elsewhere(journal, sought, exchange):
-            if exchange:
-                raise NeedsRecoveryError(f"{_called(found)}: {found.why}", hint=f"by hand: {by_hand(found.record)}")
-            done.append(found)
-    if failed:
-        failed[0].result = tuple(done)
-        raise failed[0]
-    return done
+
+        def end(found: ExchangeStatus) -> ExchangeStatus:
+            record = found.record
+            _refuse(found, agreed, only_back=only_back)
+            with journal.at_work(record.id), recorder.phase(found.would, found.why):
+                ended = _carry_out(found, sought, recorder)
+                outcome = _OUTCOMES.get((record.kind, ended.would), "ended-by-others")
+                journal.exchanges.save(replace(record, stage="ended", outcome=outcome, detail=ended.why))
+            return ended
+
+        damaged = () if exchange else journal.exchanges.damaged(ended=False)
+        return end_each(_found(journal, sought, exchange), end, named=bool(exchange), damaged=damaged)
+
+
+def _found(journal: SwarmJournal, sought: Sought, exchange: str) -> Iterator[ExchangeStatus]:
+    """Those that were begun here, and those that the labels of services tell of, where managers are named."""
+    here = _records(journal, exchange)
+    yield from (_status(record, sought, journal) for record in here)
+    if not (exchange and here):
+        yield from _elsewhere(journal, sought, exchange)
 
 
 def _records(journal: SwarmJournal, exchange: str) -> list[ExchangeRecord]:
@@ -238,6 +232,8 @@ def _container(docker: Docker, record: ExchangeRecord) -> Literal["absent", "sto
 
 def _refuse(found: ExchangeStatus, agreed: Callable[[ExchangeStatus], bool], *, only_back: bool) -> None:
     record = found.record
+    if found.would == "elsewhere":
+        raise NeedsRecoveryError(f"{_called(found)}: {found.why}", hint=f"by hand: {by_hand(record)}")
     if found.would in {"wait", "unreachable"}:
         raise NeedsRecoveryError(
             f"{_called(found)}: {found.why}",

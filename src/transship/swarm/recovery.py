@@ -6,7 +6,6 @@ the service has the record, too.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from transship.errors import (
     HostError,
@@ -15,7 +14,6 @@ from transship.errors import (
     NotFoundError,
     PreflightError,
     StepError,
-    TransshipError,
     UnhealthyError,
     UsageError,
 )
@@ -27,6 +25,7 @@ from transship.swarm.base import Swarm
 from transship.swarm.beat import end_beat, is_beating
 from transship.swarm.belongings import removable, withdraw
 from transship.swarm.change import claimed_by, holder, is_drained_by
+from transship.swarm.endings import Kind, end_each
 from transship.swarm.journal import ServiceEntry, SwarmJournal
 from transship.swarm.managers import Manager, named_managers
 from transship.swarm.model import Service
@@ -35,7 +34,6 @@ from transship.swarm.record import ServiceMove
 from transship.swarm.settle import finish, give_back_node, go_back, goal_of, is_at
 from transship.swarm.watch import Watch, tasks_of
 
-Kind = Literal["wait", "finish", "bring-back", "clean-up", "forget", "unreachable", "elsewhere"]
 _WAY_BACK_S = 120.0
 _COMING_S = 15.0
 
@@ -136,24 +134,16 @@ def recover(
 
     """
     recorder = Recorder(listeners=[] if listener is None else [listener])
-    done: list[ServiceStatus] = []
     with SwarmJournal.open(sought.state) as journal, interruptible():
-        failed: list[TransshipError] = [] if move else [*journal.damaged_services(ended=False)]
-        for each in _open(journal, sought, move):
-            found, record = _status(each, sought, journal), each.record
-            if found.would == "wait" and not move:
-                done.append(found)
-                continue
-            try:
-                _refuse(found, agreed, only_back=only_back)
-                with journal.at_work(record.id), recorder.phase(found.would, found.why):
-                    done.append(_carry_out(found, sought, journal, recorder))
-            except TransshipError as error:
-                failed.append(error)
-    if failed:
-        failed[0].result = tuple(done)
-        raise failed[0]
-    return done
+
+        def end(found: ServiceStatus) -> ServiceStatus:
+            _refuse(found, agreed, only_back=only_back)
+            with journal.at_work(found.record.id), recorder.phase(found.would, found.why):
+                return _carry_out(found, sought, journal, recorder)
+
+        found = (_status(each, sought, journal) for each in _open(journal, sought, move))
+        damaged = () if move else journal.damaged_services(ended=False)
+        return end_each(found, end, named=bool(move), damaged=damaged)
 
 
 def _status(move: _Open, sought: Sought, journal: SwarmJournal) -> ServiceStatus:
