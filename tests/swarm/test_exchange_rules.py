@@ -534,7 +534,9 @@ def test_another_machine_is_told_of_one_and_what_to_type(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "adopt"}', '{"kind": "x", "id": "a"}',
-                                  '{"kind": "adopt", "id": "../x"}', '{"format": 1, "id": "a"}'])  # fmt: skip
+                                  '{"kind": "adopt", "id": "../x", "node": "h2"}',
+                                  '{"kind": "adopt", "id": "a", "node": "h2; sh"}',
+                                  '{"format": 1, "id": "a"}'])  # fmt: skip
 def test_a_label_that_tells_of_no_exchange_is_none(text: str) -> None:
     assert from_label(text, "s", "web") is None
 

@@ -16,7 +16,7 @@ from transship.swarm.change import edit_service
 from transship.swarm.edits import labelled, scaled
 from transship.swarm.exchange import TIMEOUT_S, Exchange, Outcome, Undertaking, begins_s, by_lasting_name
 from transship.swarm.exchange_ends import give_back_container, keep_service
-from transship.swarm.exchange_record import ExchangeRecord, as_move, aside, to_label
+from transship.swarm.exchange_record import ExchangeRecord, aside, to_label
 from transship.swarm.model import Node, Service
 from transship.swarm.record import CLAIM, Place
 from transship.swarm.translate import COMPOSE, dropped, not_kept, service_spec
@@ -84,7 +84,7 @@ class Adoption(Undertaking):
         with self.exchange.recorder.phase("arrive", "until the service runs"):
             swarm, service = self.exchange.swarm, self.record.service
             self.save(stage="changed")
-            edit_service(swarm, as_move(self.record), partial(scaled, replicas=1))
+            edit_service(swarm, self.record, partial(scaled, replicas=1))
             goal, watch = Goal(1, frozenset({self.record.node.node})), Watch(swarm, service, frozenset())
             watch.arrive(goal, TIMEOUT_S + begins_s(self.spec))
             watch.stay(goal, SETTLE_S)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from transship.codec import MalformedError, loads
 from transship.errors import DockerError, EndedError, HostError, LockedError, NotFoundError
@@ -14,6 +15,17 @@ from transship.undo import Patience
 
 _TRIES = 20
 _STALE = "out of sequence"
+
+
+class Claimant(Protocol):
+    """Who has a service, by its label: a move, an adoption or a release."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def service(self) -> str: ...
+    @property
+    def name(self) -> str: ...
 
 
 def claim(swarm: Swarm, record: ServiceMove, service: Service, patiently: Patience) -> Service:
@@ -67,17 +79,15 @@ def holder(service: Service) -> str:
     return ""
 
 
-def edit_service(swarm: Swarm, record: ServiceMove, edit: Callable[[Json], Json]) -> Service:
-    """Change the service that the move has claimed, and return it as it is then.
+def edit_service(swarm: Swarm, record: Claimant, edit: Callable[[Json], Json]) -> Service:
+    """Change the service that somebody has claimed, and return it as it is then.
 
-    Raises `EndedError` where it has the move's label no more.
+    Raises `EndedError` where it has the claimant's label no more.
     """
     for left in reversed(range(_TRIES)):
         service = Service.read(swarm.service(record.service))
         if holder(service) != record.id:
-            raise EndedError(
-                f"{record.name} is no longer claimed by the move {record.id}: somebody else has ended that"
-            )
+            raise EndedError(f"{record.name} is no longer claimed by {record.id}: somebody else has ended that")
         try:
             swarm.update_service(service.id, service.version, edit(service.spec))
         except DockerError as error:
@@ -88,7 +98,7 @@ def edit_service(swarm: Swarm, record: ServiceMove, edit: Callable[[Json], Json]
     return Service.read(swarm.service(record.service))
 
 
-def let_go(patiently: Patience, swarm: Swarm, record: ServiceMove, edit: Callable[[Json], Json]) -> None:
+def let_go(patiently: Patience, swarm: Swarm, record: Claimant, edit: Callable[[Json], Json]) -> None:
     """The last change of a move, which takes its label away. Where the answer was lost, that tells that it was done."""
     lost = False
 

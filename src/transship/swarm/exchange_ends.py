@@ -15,7 +15,7 @@ from transship.swarm.change import edit_service, holder, let_go
 from transship.swarm.constraints import with_pins
 from transship.swarm.edits import constrained, labelled, restored, scaled
 from transship.swarm.exchange import TIMEOUT_S, begins_s
-from transship.swarm.exchange_record import ExchangeRecord, as_move
+from transship.swarm.exchange_record import ExchangeRecord
 from transship.swarm.model import Node, Service
 from transship.swarm.record import CLAIM
 from transship.swarm.translate_back import OF_SWARM
@@ -34,7 +34,7 @@ def service_of(swarm: Swarm, record: ExchangeRecord) -> Service | None:
 
 def keep_service(swarm: Swarm, record: ExchangeRecord) -> None:
     """The adopted service runs: let go of it."""
-    let_go(Patience(), swarm, as_move(record), _freed)
+    let_go(Patience(), swarm, record, _freed)
 
 
 def give_back_container(swarm: Swarm, host: Host, record: ExchangeRecord) -> None:
@@ -78,15 +78,15 @@ def give_back_service(swarm: Swarm, host: Host, record: ExchangeRecord) -> None:
     patiently(lambda: _remove(host, record))
     if record.stage == "begun":  # there may not even be a label
         with suppress(EndedError):
-            let_go(patiently, swarm, as_move(record), _freed)
+            let_go(patiently, swarm, record, _freed)
         return
     nodes = [Node.read(each) for each in patiently(swarm.nodes)]
     before = (record.before.placement or {}).get("Constraints") or ()
     pins = with_pins(before, [node for node in nodes if node.id == record.node.node], nodes)
-    patiently(lambda: edit_service(swarm, as_move(record), lambda spec: scaled(constrained(spec, pins), 1)))
+    patiently(lambda: edit_service(swarm, record, lambda spec: scaled(constrained(spec, pins), 1)))
     goal = Goal(1, frozenset({record.node.node}))
     Watch(swarm, record.service, frozenset()).arrive(goal, TIMEOUT_S + record.grace_s, patient=True)
-    let_go(patiently, swarm, as_move(record), lambda spec: _freed(restored(spec, record.before)))
+    let_go(patiently, swarm, record, lambda spec: _freed(restored(spec, record.before)))
 
 
 def await_end(host: Host, service: str, grace_s: float) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from transship.codec import MalformedError, decode, encode, loads
-from transship.swarm.record import CLAIM, Before, Place, ServiceMove
+from transship.swarm.record import CLAIM, Before, Place
 from transship.swarm.records import Form
 
 Kind = Literal["adopt", "release"]
@@ -18,6 +18,7 @@ left to do.
 
 FORMAT = 1
 _ID = re.compile(r"[0-9A-Za-z]{1,64}")
+_HOSTNAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,252}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +80,17 @@ def from_label(text: str, service: str, name: str) -> ExchangeRecord | None:
     """What another machine can know of one from a service's label: no addresses, no settings, not how far it is."""
     with suppress(MalformedError):
         told = loads(text)
-        if isinstance(told, dict) and told.get("kind") in get_args(Kind) and _ID.fullmatch(str(told.get("id", ""))):
-            kind, identity = told["kind"], str(told["id"])
+        if not isinstance(told, dict) or told.get("kind") not in get_args(Kind):
+            return None
+        kind, identity, node = told["kind"], str(told.get("id", "")), str(told.get("node", ""))
+        if _ID.fullmatch(identity) and _HOSTNAME.fullmatch(node):  # they become words of commands that somebody types
             return ExchangeRecord(
                 id=identity,
                 kind=kind,
                 begun="",
                 coordinator="",
                 manager="",
-                node=Place("", str(told.get("node", ""))),
+                node=Place("", node),
                 name=name,
                 aside=aside(kind, name, identity),
                 grace_s=0.0,
@@ -111,30 +114,6 @@ def by_hand(record: ExchangeRecord) -> str:
         f"docker service rm {name}, and when its container is gone, on {node.name}: docker rename "
         f"{record.aside} {name}; docker update --restart {policy.get('Name', 'POLICY') or 'no'}{tries} {name}; "
         f"docker start {name}"
-    )
-
-
-def as_move(record: ExchangeRecord) -> ServiceMove:
-    """The service's part of it, in the words of a move that goes nowhere."""
-    return ServiceMove(
-        id=record.id,
-        begun=record.begun,
-        coordinator=record.coordinator,
-        manager=record.manager,
-        service=record.service,
-        name=record.name,
-        method="constraint",
-        source=record.node,
-        target=record.node,
-        tasks=(),
-        expected=1,
-        home=(record.node.node,),
-        goal=(),
-        pins=(),
-        unpin=False,
-        availability="active",
-        volumes=(),
-        before=record.before,
     )
 
 

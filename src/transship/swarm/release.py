@@ -16,7 +16,7 @@ from transship.swarm.change import edit_service, mark
 from transship.swarm.edits import before, scaled
 from transship.swarm.exchange import TIMEOUT_S, Exchange, Outcome, Undertaking, by_lasting_name
 from transship.swarm.exchange_ends import await_end, drop_service, give_back_service, prove_container
-from transship.swarm.exchange_record import ExchangeRecord, as_move, aside, to_label
+from transship.swarm.exchange_record import ExchangeRecord, aside, to_label
 from transship.swarm.model import Service, Task
 from transship.swarm.record import CLAIM, Place
 from transship.swarm.translate_back import as_container, not_kept
@@ -129,7 +129,7 @@ class Release(Undertaking):
     def _stop(self) -> None:
         swarm, record = self.exchange.swarm, self.record
         self.save(stage="stopping")
-        edit_service(swarm, as_move(record), partial(scaled, replicas=0))
+        edit_service(swarm, record, partial(scaled, replicas=0))
         Watch(swarm, record.service, frozenset()).arrive(Goal(0, frozenset()), TIMEOUT_S + record.grace_s, patient=True)
         await_end(self.exchange.host, record.service, record.grace_s)
 
