@@ -167,6 +167,7 @@ def test_a_service_that_does_not_come_up_or_is_not_wanted_gives_the_container_ba
 
 
 def test_a_container_that_does_not_come_up_gives_the_service_back_on_its_node(cluster: Cluster) -> None:
+    cluster.lab.load(cluster.h3, "busybox")  # it begins on any worker, and must not fail there
     fails_the_second_time = f"cd /www; echo >> count; test $(wc -l < count) -ne 2 || exit 3; {SERVES}"
     cluster.create("web", fails_the_second_time, "--restart-condition", "none", *VOLUME)
     (node,) = cluster.nodes_of("web")
