@@ -9,12 +9,11 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
 from transship.lab import HostOptions, Lab, LabOptions
+from transship.lab.pipes import large_pipes
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -24,19 +23,6 @@ from tests.move.conftest import Hosts, clean
 
 MODES = {"stop and copy": (), "post-copy": ("--post-copy",)}
 PHASES = ("freeze", "dump", "last-round", "verify", "connect", "memory", "serve", "release", "restore", "open")
-PIPE_LIMIT = Path("/proc/sys/fs/pipe-max-size")
-LARGE_PIPES = 64 << 20
-
-
-@contextmanager
-def large_pipes() -> Iterator[None]:
-    """What CRIU's page server needs where root lacks CAP_SYS_RESOURCE."""
-    before = PIPE_LIMIT.read_text()
-    PIPE_LIMIT.write_text(str(LARGE_PIPES))
-    try:
-        yield
-    finally:
-        PIPE_LIMIT.write_text(before)
 
 
 def measure(hosts: Hosts, megabytes: int, rate: str, words: tuple[str, ...]) -> dict[str, float]:

@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -7,11 +6,10 @@ from tests.conftest import own_name
 from tests.live.moving import macvlan
 from tests.move.conftest import Hosts, clean
 from transship.lab import HostOptions, Lab, LabOptions
+from transship.lab.pipes import large_pipes
 
 SID = HostOptions(suite="sid")
 """Of Debian's CRIU only that of sid reads TCP sockets on a kernel from 6.16 on."""
-
-PIPE_LIMIT = Path("/proc/sys/fs/pipe-max-size")
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +36,8 @@ def address(hosts: Hosts) -> str:
     return macvlan(hosts)
 
 
-@pytest.fixture
-def large_pipes() -> Iterator[None]:
+@pytest.fixture(name="large_pipes")
+def with_large_pipes() -> Iterator[None]:
     """What CRIU's page server needs where root lacks CAP_SYS_RESOURCE."""
-    before = PIPE_LIMIT.read_text()
-    PIPE_LIMIT.write_text(str(64 << 20))
-    yield
-    PIPE_LIMIT.write_text(before)
+    with large_pipes():
+        yield

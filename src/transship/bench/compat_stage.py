@@ -22,6 +22,7 @@ from transship.bench.pair import SceneError
 from transship.bench.programs import IMAGES, Program
 from transship.errors import TransshipError
 from transship.lab import Lab, Node
+from transship.lab.pipes import large_pipes
 from transship.result import MoveResult
 
 CONTAINER = "transship-compat"
@@ -35,8 +36,6 @@ _FREE_ADDRESS = 200
 _SERVES_S = 180.0
 _ANSWER_S = 30.0
 _QUESTIONS = 3
-_PIPE_LIMIT = Path("/proc/sys/fs/pipe-max-size")
-_LARGE_PIPES = 64 << 20
 
 _LOOK = b"""
 import hashlib, json, os, sys
@@ -266,14 +265,3 @@ def _packed(files: Mapping[str, str]) -> bytes:
             entry.size, entry.mode = len(text.encode()), 0o644
             tar.addfile(entry, io.BytesIO(text.encode()))
     return stream.getvalue()
-
-
-@contextmanager
-def large_pipes() -> Iterator[None]:
-    """Let root have large pipes, as CRIU's page server needs where root lacks CAP_SYS_RESOURCE."""
-    before = _PIPE_LIMIT.read_text()
-    _PIPE_LIMIT.write_text(str(_LARGE_PIPES))
-    try:
-        yield
-    finally:
-        _PIPE_LIMIT.write_text(before)
