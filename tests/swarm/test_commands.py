@@ -32,7 +32,7 @@ def run(tmp_path: Path) -> Run:
 
 def test_history_tells_of_adoptions_and_releases_among_moves(tmp_path: Path, run: Run) -> None:
     with SwarmJournal.open(tmp_path) as journal:
-        journal.save_service(record(id="aa11", begun="2026-11-22T20:00:00+00:00", stage="ended", outcome="moved"))
+        journal.moves.save(record(id="aa11", begun="2026-11-22T20:00:00+00:00", stage="ended", outcome="moved"))
         for number, kind in enumerate(("adopt", "release")):
             begun = f"2026-11-2{number + 2}T21:00:00+00:00"
             journal.exchanges.save(kept(kind, "ended", id=f"bb{number}", begun=begun, outcome=f"{kind}ed"))

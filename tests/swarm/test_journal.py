@@ -14,15 +14,15 @@ from transship.swarm.journal import SwarmJournal
 def test_moves_of_services_are_kept_beside_those_of_containers(tmp_path: Path) -> None:
     Journal.open(tmp_path).close()  # one that was made before services were known
     with SwarmJournal.open(tmp_path) as journal:
-        journal.save_service(record())
-        journal.save_service(record(stage="changed"))
-        (entry,) = journal.open_services()
+        journal.moves.save(record())
+        journal.moves.save(record(stage="changed"))
+        (entry,) = journal.moves.open()
         assert (entry.record.stage, entry.ended, entry.happened) == ("changed", "", None)
-        journal.save_service(record(stage="ended", outcome="moved"))
-        journal.measured_service(record().id, '{"total_s": 3.5}')
+        journal.moves.save(record(stage="ended", outcome="moved"))
+        journal.moves.measured(record().id, '{"total_s": 3.5}')
     with SwarmJournal.open(tmp_path) as journal:
-        assert journal.open_services() == []
-        (entry,) = journal.service_history()
+        assert journal.moves.open() == []
+        (entry,) = journal.moves.history()
         assert (entry.record.outcome, entry.happened) == ("moved", {"total_s": 3.5})
         assert entry.ended
         assert journal.history() == []
@@ -31,29 +31,29 @@ def test_moves_of_services_are_kept_beside_those_of_containers(tmp_path: Path) -
 def test_the_begin_of_an_id_is_enough_where_it_tells_moves_apart(tmp_path: Path) -> None:
     with SwarmJournal.open(tmp_path) as journal:
         for identity in ("aa11", "aa22", "bb11"):
-            journal.save_service(record(id=identity))
-        found = journal.find_service("bb")
+            journal.moves.save(record(id=identity))
+        found = journal.moves.find("bb")
         assert found is not None
         assert found.record.id == "bb11"
-        assert journal.find_service("cc") is None
+        assert journal.moves.find("cc") is None
         with pytest.raises(UsageError, match="several"):
-            journal.find_service("aa")
-        journal.save_service(record(id="aa1"))
-        exact = journal.find_service("aa1")
+            journal.moves.find("aa")
+        journal.moves.save(record(id="aa1"))
+        exact = journal.moves.find("aa1")
         assert exact is not None
         assert exact.record.id == "aa1"
 
 
 def test_a_damaged_record_keeps_nobody_from_the_others(tmp_path: Path) -> None:
     with SwarmJournal.open(tmp_path) as journal:
-        journal.save_service(record(id="aa11"))
-        journal.save_service(record(id="bb11"))
+        journal.moves.save(record(id="aa11"))
+        journal.moves.save(record(id="bb11"))
     with sqlite3.connect(tmp_path / "journal.sqlite") as database:
         database.execute("UPDATE services SET record = '{' WHERE id = 'aa11'")
     database.close()
     with SwarmJournal.open(tmp_path) as journal:
-        assert [each.record.id for each in journal.open_services()] == ["bb11"]
-        (error,) = journal.damaged_services(ended=False)
+        assert [each.record.id for each in journal.moves.open()] == ["bb11"]
+        (error,) = journal.moves.damaged(ended=False)
         assert "aa11" in str(error)
 
 
@@ -84,5 +84,5 @@ def test_what_was_made_on_the_target_is_written_down(tmp_path: Path) -> None:
     made = record().made
     made.volumes["data"] = "2026-11-22T20:00:00Z"
     with SwarmJournal.open(tmp_path) as journal:
-        journal.save_service(replace(record(), made=made))
-        assert journal.open_services()[0].record.made.volumes == made.volumes
+        journal.moves.save(replace(record(), made=made))
+        assert journal.moves.open()[0].record.made.volumes == made.volumes

@@ -131,7 +131,7 @@ def test_ctrl_c_leads_back_at_any_time_before_it_has_arrived(scene: Scene, phase
     assert isinstance(error, RolledBackError)
     assert "interrupted; web runs as before" in str(error)
     assert (scene.spec, scene.nodes, scene.labels) == (before, ["h2-id"], {})
-    assert scene.journal.open_services() == []
+    assert scene.journal.moves.open() == []
 
 
 def test_a_signal_counts_no_more_once_it_leads_back_or_has_arrived(scene: Scene) -> None:
@@ -189,7 +189,7 @@ def test_where_its_old_node_is_gone_nothing_is_changed(
     assert f"web ran on {where}; it was left as it is" in str(error)
     assert f"--label-rm {CLAIM} web" in error.hint
     assert [scene.spec] == seen
-    assert [each.record.stage for each in scene.journal.open_services()] == ["changed"]
+    assert [each.record.stage for each in scene.journal.moves.open()] == ["changed"]
 
 
 def test_a_drain_of_a_node_that_has_left_the_swarm_is_none(scene: Scene) -> None:
@@ -214,7 +214,7 @@ def test_a_claim_that_swarm_refuses_touches_nothing(scene: Scene) -> None:
     assert isinstance(error, PreflightError)
     assert "labels are too large; nothing was touched" in str(error)
     assert scene.spec == before
-    assert scene.journal.open_services() == []
+    assert scene.journal.moves.open() == []
 
 
 def test_what_somebody_changes_meanwhile_stays_and_ends_the_move(scene: Scene) -> None:
@@ -314,7 +314,7 @@ def test_a_volume_in_which_it_may_have_written_there_stays_and_is_named(scene: S
     named = "the volume data on h3, in which it may have written there, stays" in str(caught.value)
     assert (named, "data" in h3.docker.volume_sizes()) == (began, began)
     assert scene.nodes == ["h2-id"]
-    assert scene.journal.open_services() == []
+    assert scene.journal.moves.open() == []
 
 
 def test_ctrl_c_while_it_is_claimed_leaves_no_label(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

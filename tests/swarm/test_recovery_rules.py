@@ -131,7 +131,7 @@ def test_a_drained_node_is_given_back_where_somebody_else_has_ended_the_move(
     made = record(service=service, method="drain", pins=(), volumes=(), stage="changed")
     edit_node(swarm, "h2-id", partial(drained, move=made.id))
     with SwarmJournal.open(tmp_path) as journal:
-        journal.save_service(made)
+        journal.moves.save(made)
     connected(monkeypatch, "transship.swarm.recovery", swarm)
     assert [each.would for each in recover(Reach(tmp_path))] == ["forget"]
     node = Node.read(swarm.node("h2-id"))

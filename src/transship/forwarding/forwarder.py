@@ -14,6 +14,7 @@ from threading import Event
 from typing import Any
 
 from transship.errors import CommandError, ConflictError, NotFoundError, UnhealthyError
+from transship.hosts.agent import EMPTY_TAR, PYTHON_FOLDERS, existing
 from transship.hosts.base import Docker, Host
 from transship.plan.steps import Move
 from transship.spec.model import PublishedPort
@@ -22,9 +23,7 @@ LABEL = "transship.forwarder"
 """On a forwarder, the id of the migration that it is for."""
 
 _IMAGE = "transship-forwarder:empty"
-_EMPTY_TAR = bytes(1024)
 _PYTHON = ("/usr/bin/python3", "-I", "-B", "-c")
-_FOLDERS = ("/usr", "/lib", "/lib64")
 _NANO = 1_000_000_000
 _INTERVAL_S = 2
 _ANSWER_S = 30.0
@@ -143,16 +142,16 @@ def _provide_image(docker: Docker) -> str:
     try:
         docker.inspect_image(_IMAGE)
     except NotFoundError:
-        docker.import_image([_EMPTY_TAR], _IMAGE)
+        docker.import_image([EMPTY_TAR], _IMAGE)
     return _IMAGE
 
 
 def _python_folders(host: Host) -> list[str]:
     """Where the host's Python lies. Raises `CommandError` where there is none."""
-    found = host.run(["ls", "-d", _PYTHON[0], *_FOLDERS]).stdout.decode("utf-8", "replace").split()
+    found = existing(host, (_PYTHON[0], *PYTHON_FOLDERS))
     if _PYTHON[0] not in found:
         raise CommandError(f"{host.name} has no {_PYTHON[0]}, which a forwarder needs", hint="install python3 there")
-    return [each for each in found if each in _FOLDERS]
+    return [each for each in found if each in PYTHON_FOLDERS]
 
 
 def _key(port: PublishedPort) -> str:

@@ -9,7 +9,7 @@ import threading
 import time
 import zipfile
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from importlib.resources import files
 from typing import Any, Self
@@ -60,11 +60,13 @@ An argument is a folder that becomes the root: how a container reaches the host'
 _TAIL_LINES = 20
 _END_SECONDS = 5.0
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_EMPTY_TAR = bytes(1024)
+EMPTY_TAR = bytes(1024)
+"""The archive of an image with nothing in it."""
 _IMAGE = "transship-agent"
 LEFT_BEHIND_S = 86400.0
 """After this time nobody waits for an agent's image any more."""
-_PYTHON_FOLDERS = ("/usr", "/lib", "/lib64", "/etc")
+PYTHON_FOLDERS = ("/usr", "/lib", "/lib64")
+"""Where a host has its Python, and what that needs."""
 
 
 @functools.cache
@@ -325,14 +327,19 @@ def _sweep(host: Host) -> None:
                     host.docker.remove_image(name)
 
 
+def existing(host: Host, paths: Iterable[str]) -> list[str]:
+    """Those of the paths, which have no white space, that the host has. Raises as `Host.run`."""
+    return host.run(["ls", "-d", *paths]).stdout.decode("utf-8", "replace").split()
+
+
 def _through_docker(host: Host, made: ExitStack) -> list[str]:
     """Name a container with nothing in it but the host's Python, which then makes the host's root its own."""
     _sweep(host)
     image = f"{_IMAGE}:{secrets.token_hex(8)}"
-    host.docker.import_image([_EMPTY_TAR], image)
+    host.docker.import_image([EMPTY_TAR], image)
     made.callback(_remove, host, image)
-    listed = host.run(["ls", "-d", *_PYTHON_FOLDERS]).stdout.decode("utf-8", "replace").split()
-    volumes = [word for folder in listed for word in ("--volume", f"{folder}:{folder}:ro")]
+    there = existing(host, (*PYTHON_FOLDERS, "/etc"))
+    volumes = [word for folder in there for word in ("--volume", f"{folder}:{folder}:ro")]
     return [
         "docker", "run", "--rm", "--interactive", "--log-driver", "none", "--network", "none", "--privileged",
         "--pid", "host", "--userns", "host", "--cgroupns", "host", *volumes, image,

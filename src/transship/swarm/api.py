@@ -189,7 +189,7 @@ def _noted(result: ServiceResult, journal: SwarmJournal) -> ServiceResult:
     """How a move ended does not hang on whether its numbers could be kept."""
     with suppress(JournalError):
         told = {"downtime_s": result.gap_s, "total_s": result.total_s, "outcome": result.outcome}
-        journal.measured_service(result.migration, json.dumps(told))
+        journal.moves.measured(result.migration, json.dumps(told))
     return result
 
 

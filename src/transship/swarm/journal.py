@@ -7,7 +7,6 @@ from typing import Self, TypeAlias
 
 from transship.errors import LockedError
 from transship.journal.store import Journal
-from transship.journal.stored import JournalError
 from transship.swarm.exchange_record import EXCHANGES, ExchangeRecord
 from transship.swarm.record import ServiceMove, from_text, to_text
 from transship.swarm.records import Entry, Form, Records
@@ -50,30 +49,6 @@ class SwarmJournal(Journal):
                 path.unlink(missing_ok=True)
         finally:
             os.close(file)
-
-    def save_service(self, record: ServiceMove) -> None:
-        """Write a move down as it is now."""
-        self.moves.save(record)
-
-    def measured_service(self, move: str, result: str) -> None:
-        """Write down what a move did: the JSON of its result."""
-        self.moves.measured(move, result)
-
-    def open_services(self) -> list[ServiceEntry]:
-        """The moves of services that have not ended, newest first. What cannot be read is left out: see the damaged."""
-        return self.moves.open()
-
-    def service_history(self, limit: int = 50) -> list[ServiceEntry]:
-        """The moves of services that were begun last, newest first. What cannot be read is left out."""
-        return self.moves.history(limit)
-
-    def damaged_services(self, *, ended: bool = True) -> list[JournalError]:
-        """Why moves of services cannot be read, each; not `ended`: only of those that have not ended."""
-        return self.moves.damaged(ended=ended)
-
-    def find_service(self, prefix: str) -> ServiceEntry | None:
-        """The move with this id, or the only one whose id begins so; None for none. Raises `UsageError` for several."""
-        return self.moves.find(prefix)
 
 
 def _held(file: int, path: Path) -> bool:

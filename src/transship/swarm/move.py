@@ -325,4 +325,4 @@ class ServiceMoving:
 
     def _save(self, *, stage: Stage | None = None, outcome: str = "", detail: str = "") -> None:
         self.record = replace(self.record, stage=stage or self.record.stage, outcome=outcome, detail=detail)
-        self.journal.save_service(self.record)
+        self.journal.moves.save(self.record)

@@ -105,13 +105,13 @@ def status(sought: Sought, move: str = "") -> list[ServiceStatus]:
 def history(sought: Sought, *, limit: int = 50) -> list[ServiceEntry]:
     """The moves of services that this machine began last, newest first."""
     with SwarmJournal.open(sought.state) as journal:
-        return journal.service_history(limit)
+        return journal.moves.history(limit)
 
 
 def damaged(sought: Sought, *, ended: bool = True) -> list[str]:
     """Why moves of services in the journal cannot be read, a sentence each; not `ended`: of those that are open."""
     with SwarmJournal.open(sought.state) as journal:
-        return [str(error) for error in journal.damaged_services(ended=ended)]
+        return [str(error) for error in journal.moves.damaged(ended=ended)]
 
 
 def recover(
@@ -142,7 +142,7 @@ def recover(
                 return _carry_out(found, sought, journal, recorder)
 
         found = (_status(each, sought, journal) for each in _open(journal, sought, move))
-        damaged = () if move else journal.damaged_services(ended=False)
+        damaged = () if move else journal.moves.damaged(ended=False)
         return end_each(found, end, named=bool(move), damaged=damaged)
 
 
@@ -220,7 +220,7 @@ def _carry_out(found: ServiceStatus, sought: Sought, journal: SwarmJournal, reco
             finish(connected.swarm, record)
         elif found.would == "bring-back":
             go_back(connected.swarm, record, _WAY_BACK_S)
-            journal.save_service(replace(record, stage="restored", made=brought))
+            journal.moves.save(replace(record, stage="restored", made=brought))
         else:
             give_back_node(connected.swarm, record)  # who has ended the move knows nothing of its drained node
         if brought != Made():
@@ -229,7 +229,7 @@ def _carry_out(found: ServiceStatus, sought: Sought, journal: SwarmJournal, reco
     if kept:
         words = f"{', '.join(kept)} on {record.target.name}, in which it may have written, stays"
         found = replace(found, why=f"{found.why}; the volume {words}")
-    journal.save_service(replace(record, stage="ended", outcome=_OUTCOMES[found.would], detail=found.why))
+    journal.moves.save(replace(record, stage="ended", outcome=_OUTCOMES[found.would], detail=found.why))
     return found
 
 
@@ -243,10 +243,10 @@ def _withdrawn(found: ServiceStatus) -> Made:
 def _open(journal: SwarmJournal, sought: Sought, move: str) -> list[_Open]:
     """Those that were begun here, and those that the labels of services tell of, where managers are named."""
     managers = named_managers(sought)
-    entry = journal.find_service(move) if move else None
+    entry = journal.moves.find(move) if move else None
     if entry is not None:
         return [_Open(_asking(managers, entry.record))] if entry.record.stage != "ended" else []
-    here = () if move else journal.open_services()
+    here = () if move else journal.moves.open()
     found = {each.record.id: _Open(_asking(managers, each.record)) for each in here}
     for manager in managers:
         for told in map(claimed_by, manager.services):
